@@ -1,0 +1,5 @@
+"""`python -m lmf`."""
+
+from lmf.cli import main
+
+main()

@@ -1,0 +1,82 @@
+"""What an LR pixel carries: frozen bundles of tensors with names instead of channel slices.
+
+Leading dimensions `*c` are shared by all tensors of a bundle: (B, h, w) for a whole LR grid,
+(B, Q, 4) once gathered for queries, (N,) once flattened to a list of cells.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Self
+
+import torch
+from torch import Tensor
+
+
+class Bundle:
+    """Base of frozen dataclasses whose fields are tensors, bundles or None."""
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The same bundle with `function` applied to every tensor in it."""
+        values: dict[str, Bundle | Tensor | None] = {}
+        for field in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, field.name)
+            if isinstance(value, Bundle):
+                value = value.map(function)
+            elif value is not None:
+                value = function(value)
+            values[field.name] = value
+        return type(self)(**values)
+
+
+@dataclass(frozen=True)
+class FourierCode(Bundle):
+    """Local texture as n/2 plane waves (LTE, Lee & Jin 2022, Eq. 4-6).
+
+    coef: (*c, n) amplitudes of the n/2 cosines, then of the n/2 sines.
+    freq: (*c, n/2, 2) frequencies along y and x, in half-cycles per half LR pixel.
+    """
+
+    coef: Tensor
+    freq: Tensor
+
+    @property
+    def grid(self) -> torch.Size:
+        """The leading dimensions."""
+        return self.coef.shape[:-1]
+
+
+@dataclass(frozen=True)
+class FeatureCode(Bundle):
+    """A plain feature vector (LIIF, Chen et al. 2021). feature: (*c, n)."""
+
+    feature: Tensor
+
+    @property
+    def grid(self) -> torch.Size:
+        """The leading dimensions."""
+        return self.feature.shape[:-1]
+
+
+Code = FourierCode | FeatureCode
+
+
+@dataclass(frozen=True)
+class Modulation(Bundle):
+    """What the latent MLP says to each hidden layer of the render MLP (LMF, Eq. 4).
+
+    scale, shift: (*c, depth, width), zero-centred: zero leaves the plain MLP. None = switched off.
+    """
+
+    scale: Tensor | None
+    shift: Tensor | None
+
+
+@dataclass(frozen=True)
+class Cells(Bundle):
+    """All that rendering reads from the LR grid at one target scale; leading dimensions (B, h, w).
+
+    modulation: None for the original decoders (one MLP for all cells).
+    """
+
+    code: Code
+    modulation: Modulation | None

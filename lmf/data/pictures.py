@@ -1,0 +1,57 @@
+"""Reading pictures."""
+
+import logging
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from lmf.core.errors import InputError
+
+_log = logging.getLogger(__name__)
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
+UNREADABLE = (  # what Pillow's decoders raise
+    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
+    Image.DecompressionBombError,
+)  # fmt: skip
+
+
+def open_picture(path: Path) -> Image.Image:
+    """A picture in the mode of its file, fully decoded, upright by its EXIF orientation.
+
+    Raises:
+        InputError: the file is missing, damaged, no picture, or larger than Pillow's safe limit.
+    """
+    try:
+        with Image.open(path) as picture:
+            deep = any(";16" in str(tile.args) for tile in picture.tile)
+            upright = ImageOps.exif_transpose(picture)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except UNREADABLE as error:
+        raise InputError(f"{path}: not a readable picture ({error})") from error
+    if deep and not upright.mode.startswith("I"):
+        _log.warning("%s: 16-bit colour is read as 8-bit; only grey keeps 16", path)
+    return upright
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """(H, W, 3) uint8, upright; grey becomes three equal channels, 16 bits 8, alpha is dropped.
+
+    Raises:
+        InputError: see `open_picture`; or its mode has no RGB equivalent.
+    """
+    picture = open_picture(path)
+    if picture.mode.startswith("I;16"):  # Pillow would clip it at 255
+        grey = np.round(np.asarray(picture) / 257).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):
+        raise InputError(f"{path}: 32 bits per pixel have no peak value; convert to 8 or 16 bits")
+    try:
+        return np.array(picture.convert("RGB"))
+    except ValueError as error:
+        raise InputError(f"{path}: mode {picture.mode} cannot become RGB; convert it") from error

@@ -1,0 +1,170 @@
+"""Enlarge pictures as people have them: PIL images, integer and float arrays, tensors."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+from torch.nn import functional
+
+from lmf.core.errors import InputError, ResourceError
+from lmf.deploy.device import choose_device
+from lmf.model import Lmf, check_image, target_size
+
+Picture = TypeVar("Picture", Image.Image, NDArray[np.generic], Tensor)
+
+MODES = {
+    "1": "L", "L": "L", "LA": "LA", "P": "RGB", "RGB": "RGB", "RGBA": "RGBA",
+    "I;16": "I;16", "I;16B": "I;16",
+}  # fmt: skip
+"""PIL modes that are read, and the mode each is enlarged and returned in."""
+
+_WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
+
+
+@dataclass(frozen=True)
+class _Planes:
+    """colour: (1, 3, h, w) and alpha: (1, 1, h, w) or None, in [0, 1]."""
+
+    colour: Tensor
+    alpha: Tensor | None
+
+
+class Enhancer:
+    """Enlarges pictures with one model on one device.
+
+    device: "auto", "cpu", "cuda", "cuda:N" or "mps"; `self.device` says which it is.
+    """
+
+    def __init__(self, model: Lmf, device: str = "auto") -> None:
+        self.device = choose_device(device)
+        self.model = model.eval().to(self.device)
+        self._dtype = next(model.parameters()).dtype
+
+    def enhance(
+        self,
+        picture: Picture,
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+    ) -> Picture:
+        """The picture `scale` times as large, or at `size` (H, W); the same kind out as in.
+
+        picture: a PIL image (see MODES; orientation applied, colour profile kept); an array
+        (h, w[, 1, 2, 3 or 4]) of uint8, uint16 or floats in [0, 1]; or a float tensor (3, h, w)
+        or (B, 3, h, w) in [0, 1], not clamped. Alpha is enlarged bilinearly.
+
+        Raises:
+            InputError: any other picture, a scale below 1, or both or neither of scale and size.
+            ResourceError: the device's memory does not suffice.
+        """
+        if isinstance(picture, Tensor):
+            return self._enhance_tensor(picture, scale, size)
+        if isinstance(picture, Image.Image):
+            return self._enhance_pil(picture, scale, size)
+        if isinstance(picture, np.ndarray):
+            return self._enhance_array(picture, scale, size)
+        kind = type(picture).__name__
+        raise InputError(f"a {kind} is no picture: pass a PIL image, array or tensor")
+
+    def _enhance_tensor(
+        self, picture: Tensor, scale: float | None, size: tuple[int, int] | None
+    ) -> Tensor:
+        batch = picture if picture.ndim == 4 else picture[None]
+        result = self._enlarge(batch, target_size(check_image(batch), size, scale))
+        return result.reshape(*picture.shape[:-2], *result.shape[-2:])
+
+    def _enhance_pil(
+        self, picture: Image.Image, scale: float | None, size: tuple[int, int] | None
+    ) -> Image.Image:
+        mode = output_mode(picture)
+        upright = ImageOps.exif_transpose(picture)
+        pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
+        result = Image.fromarray(self._enhance_array(pixels, scale, size))
+        if "icc_profile" in picture.info:
+            result.info["icc_profile"] = picture.info["icc_profile"]
+        return result
+
+    def _enhance_array(
+        self, picture: NDArray[np.generic], scale: float | None, size: tuple[int, int] | None
+    ) -> NDArray[np.generic]:
+        planes = _split(picture)
+        target = target_size((planes.colour.shape[-2], planes.colour.shape[-1]), size, scale)
+        colour, alpha = planes.colour, planes.alpha
+        if alpha is not None:
+            colour = _fill_invisible(colour, alpha)
+            alpha = functional.interpolate(alpha, target, mode="bilinear", align_corners=False)
+        return _join(_Planes(self._enlarge(colour, target).clamp(0, 1), alpha), picture)
+
+    def _enlarge(self, image: Tensor, target: tuple[int, int]) -> Tensor:
+        """(B, 3, h, w) -> (B, 3, *target) on the model's device; back as it came."""
+        try:
+            with torch.no_grad():
+                return self.model(image.to(self.device, self._dtype), size=target).to(image)
+        except RuntimeError as error:  # torch has no other class for the CPU's memory
+            if "memory" not in str(error):
+                raise
+            size = f"{target[1]}x{target[0]}"
+            raise ResourceError(f"out of memory on {self.device} for {size}; use less") from error
+
+
+def output_mode(picture: Image.Image) -> str:
+    """Mode that `Enhancer.enhance` returns a PIL picture in; InputError if it takes no such one."""
+    if picture.mode not in MODES:
+        valid = ", ".join(MODES)
+        raise InputError(f"picture mode {picture.mode} is not supported; convert to: {valid}")
+    mode = MODES[picture.mode]
+    if "transparency" not in picture.info or mode in _WITH_ALPHA.values():
+        return mode
+    if mode not in _WITH_ALPHA:
+        raise InputError(f"picture mode {picture.mode} with a transparent grey is not supported")
+    return _WITH_ALPHA[mode]
+
+
+def _fill_invisible(colour: Tensor, alpha: Tensor) -> Tensor:
+    """Invisible pixels with the nearest visible one's colour: theirs would bleed into the edge.
+
+    Straight colours stay as they are, so an edge gets no fringe however sharp the model is, which
+    cannot be said of premultiplied colours beside an alpha that was enlarged in another way.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    invisible = alpha[0, 0].numpy() == 0
+    if invisible.all() or not invisible.any():
+        return colour
+    nearest = distance_transform_edt(invisible, return_distances=False, return_indices=True)
+    return colour[:, :, nearest[0], nearest[1]]
+
+
+def _split(picture: NDArray[np.generic]) -> _Planes:
+    """Colour and alpha of an array (h, w[, channels])."""
+    pixels = picture[..., None] if picture.ndim == 2 else picture
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 2, 3, 4) or pixels.size == 0:
+        raise InputError(f"array has shape {picture.shape}: pass (h, w) or (h, w, 1 to 4)")
+    if picture.dtype not in (np.uint8, np.uint16) and not np.issubdtype(picture.dtype, np.floating):
+        raise InputError(f"array holds {picture.dtype}: pass uint8, uint16 or floats in [0, 1]")
+    peak = _peak(picture.dtype)
+    planes = torch.from_numpy(pixels.astype(np.float32) / peak).permute(2, 0, 1)[None]
+    if not torch.isfinite(planes).all() or planes.min() < 0 or planes.max() > 1:
+        raise InputError("array holds values outside [0, 1]: divide by the peak value, or clip")
+    has_alpha = pixels.shape[2] in (2, 4)
+    colour = planes[:, :-1] if has_alpha else planes
+    return _Planes(colour.expand(-1, 3, -1, -1), planes[:, -1:] if has_alpha else None)
+
+
+def _join(planes: _Planes, like: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Planes as an array of the kind of `like`."""
+    grey = like.ndim == 2 or like.shape[2] < 3
+    colour = planes.colour.mean(1, keepdim=True) if grey else planes.colour
+    parts = colour if planes.alpha is None else torch.cat((colour, planes.alpha), dim=1)
+    pixels = parts[0].permute(1, 2, 0).numpy()
+    if np.issubdtype(like.dtype, np.integer):
+        pixels = np.round(pixels * _peak(like.dtype))
+    pixels = pixels.astype(like.dtype)
+    return pixels[..., 0] if like.ndim == 2 else pixels
+
+
+def _peak(dtype: np.dtype[Any]) -> int:
+    return int(np.iinfo(dtype).max) if np.issubdtype(dtype, np.integer) else 1

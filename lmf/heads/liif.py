@@ -1,0 +1,45 @@
+"""LIIF head: the (unfolded) feature vector itself is the code."""
+
+from torch import Tensor
+from torch.nn import functional
+
+from lmf.core.bundle import FeatureCode
+from lmf.heads.basis import FeatureBasis
+from lmf.heads.head import Head
+
+
+class LiifHead(Head[FeatureCode]):
+    """Chen et al., CVPR 2021 (LIIF); compressed to `compressed` numbers for LM-LIIF (He & Jin 2024).
+
+    channels: encoder width. unfold: concatenate the 3x3 neighbourhood of features (LIIF, Eq. 3).
+    compressed: render code length, 0 for none.
+    """
+
+    lr_skip = False
+
+    def __init__(
+        self, channels: int, compressed: int, *, cell: bool, position: bool, unfold: bool
+    ) -> None:
+        super().__init__()
+        self.unfold, self.cell = unfold, cell
+        code = channels * (9 if unfold else 1)
+        self.basis = FeatureBasis(code, cell, position)
+        self.latent_inputs = code + 2 * cell
+        self.render_code = compressed
+        self.render_basis = FeatureBasis(compressed, cell, position) if compressed else self.basis
+
+    def code(self, feature: Tensor) -> FeatureCode:
+        """(B, C, h, w) -> (B, h, w, C or 9 C)."""
+        if self.unfold:
+            size = feature.shape[-2:]
+            feature = functional.unfold(feature, 3, padding=1).unflatten(-1, size)
+        return FeatureCode(feature.permute(0, 2, 3, 1))
+
+    def latent_input(self, code: FeatureCode, cell: Tensor) -> Tensor:
+        """Feature and cell; the latent MLP has no coordinate."""
+        parts = FeatureBasis(code.feature.shape[-1], self.cell, position=False)
+        return parts(code, cell, cell)
+
+    def to_render_code(self, code: FeatureCode, raw: Tensor) -> FeatureCode:
+        """`raw` is the render code as it stands."""
+        return FeatureCode(raw) if self.render_code else code

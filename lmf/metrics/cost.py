@@ -1,0 +1,91 @@
+"""What a model costs: parameters, multiply-adds, seconds."""
+
+import copy
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+LR_SIZE = (180, 320)
+SCALE = 4
+"""The paper's efficiency protocol: a 320x180 input; the study's tables quote it at x4."""
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of parameters, frozen ones included, as the official tables count."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def multiply_adds(model: nn.Module, lr_size: tuple[int, int], scale: float) -> int:
+    """Multiply-adds of products, convolutions and attention for one image, counted by torch.
+
+    Nothing is computed: a copy of the model runs on shapes alone (the meta device).
+    """
+    shapes = copy.deepcopy(model).to("meta")
+    image = torch.zeros(1, 3, *lr_size, device="meta")
+    # Fused attention is not counted on the CPU; as plain matrix products it is.
+    with sdpa_kernel(SDPBackend.MATH), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        shapes(image, scale=scale)
+    return counter.get_total_flops() // 2
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Seconds per image: quartiles of `runs` runs after warm-up, and where they were taken."""
+
+    median_s: float
+    q25_s: float
+    q75_s: float
+    runs: int
+    input: tuple[int, int]
+    scale: float
+    precision: str
+    device: str
+    cpu: str
+    threads: int
+    torch: str
+
+
+def latency(
+    model: Callable[..., object],
+    lr_size: tuple[int, int],
+    scale: float,
+    *,
+    device: torch.device,
+    runs: int = 3,
+    warm_up: int = 1,
+) -> Latency:
+    """Time one image of `lr_size` (h, w) at `scale`, batch 1, fp32; the device is synchronised."""
+    image = torch.rand(1, 3, *lr_size, generator=torch.Generator().manual_seed(0)).to(device)
+    seconds = []
+    with torch.no_grad():
+        for run in range(warm_up + runs):
+            start = time.perf_counter()
+            model(image, scale=scale)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if run >= warm_up:
+                seconds.append(time.perf_counter() - start)
+    q25, median, q75 = statistics.quantiles(seconds, n=4)
+    return Latency(
+        median, q25, q75, runs, lr_size, scale, "fp32",
+        torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
+        cpu_name(), torch.get_num_threads(), torch.__version__,
+    )  # fmt: skip
+
+
+def cpu_name() -> str:
+    """The processor's name as the operating system gives it."""
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        for line in listing.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,260 @@
+"""Encoder + head + renderer = a continuous image: any size may be asked of it.
+
+encode   LR image -> Latents          once per image
+cells    Latents  -> Cells            once per image and scale (latent MLP, LMF Eq. 2)
+render   Cells    -> whole image      dense renderer
+query    Cells    -> scattered RGB    gather renderer, by the definition
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lmf.core.bundle import Bundle, Cells, Code, Modulation
+from lmf.core.config import Config, choose, parse, plain
+from lmf.core.coords import cell_of
+from lmf.core.errors import InputError
+from lmf.heads.head import Head
+from lmf.heads.liif import LiifHead
+from lmf.heads.lte import LteHead
+from lmf.nets.cross_scale import CrossScaleAttention, CrossScaleConfig
+from lmf.nets.encoders import ENCODERS, create_encoder
+from lmf.nets.mlp import Mlp
+from lmf.nets.modulated_mlp import ModulatedMlp
+from lmf.render.dense import render_image
+from lmf.render.gather import render_queries, sample_bilinear
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
+    """Architecture of a model; every ablation of the study is one field.
+
+    head: family. latent: modulated 16-wide render MLP (LMF) or the family's original MLP.
+    encoder: a name of `lmf.nets.encoders.ENCODERS`. fourier: waves of the LTE head (x 2).
+    hidden: widths of the latent MLP, or of the original MLP where `latent` is false.
+    width, depth: of the render MLP. mod_scale, mod_shift: which modulations it gets.
+    mod_input: render from a compressed code. cell: condition on the HR pixel's size.
+    ensemble: blend the four nearest cells. unfold: 3x3 features (LIIF head).
+    position: relative coordinates in the render MLP's input. cross_scale: see `nets.cross_scale`.
+    max_scale: largest scale of training, at which the cell is held beyond it.
+    """
+
+    head: Literal["liif", "lte"]
+    latent: bool
+    encoder: str
+    fourier: int
+    hidden: tuple[int, ...]
+    width: int = 16
+    depth: int = 8
+    mod_scale: bool = True
+    mod_shift: bool = True
+    mod_input: bool = True
+    cell: bool = True
+    ensemble: bool = True
+    unfold: bool = True
+    position: bool = True
+    cross_scale: CrossScaleConfig | None = None
+    max_scale: float = 4.0
+
+
+MODELS = {
+    "liif": ModelConfig("liif", False, "edsr-baseline", 0, (256, 256, 256, 256)),
+    "lte": ModelConfig("lte", False, "edsr-baseline", 256, (256, 256, 256)),
+    "lm-liif": ModelConfig("liif", True, "edsr-baseline", 0, (208,), depth=6),
+    "lm-lte": ModelConfig("lte", True, "edsr-baseline", 128, (288,)),
+}
+
+
+def create_model(
+    name: str,
+    *,
+    encoder: str = "edsr-baseline",
+    cross_scale: bool | Mapping[str, Any] = False,
+    options: Mapping[str, Any] | None = None,
+) -> "Lmf":
+    """An untrained model by name.
+
+    name: "liif", "lte" (original decoders), "lm-liif" or "lm-lte" (latent modulated).
+    encoder: for instance "edsr-baseline", "rdn", "swinir"; see `lmf.nets.encoders.ENCODERS`.
+    cross_scale: True for cross-scale attention with its defaults, or its options.
+    options: further fields of `ModelConfig`, for instance {"mod_scale": False}.
+
+    Raises:
+        ConfigError: an unknown name, encoder or option, with the valid ones.
+    """
+    base = MODELS[choose("model", name, MODELS)]
+    raw = plain(base) | dict(options or {}) | {"encoder": encoder}
+    if cross_scale is not False:
+        raw["cross_scale"] = {} if cross_scale is True else dict(cross_scale)
+    return Lmf(parse(ModelConfig, raw, f"model {name}"))
+
+
+@dataclass(frozen=True)
+class Latents(Bundle):
+    """An encoded image, independent of scale: the LR image (B, 3, h, w) and the head's code."""
+
+    image: Tensor
+    code: Code
+
+
+class Lmf(nn.Module):
+    """A continuous image model; `config` says which. See the module's docstring for the stages."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = create_encoder(ENCODERS[choose("encoder", config.encoder, ENCODERS)])
+        channels = self.encoder.out_channels
+        self.cross_scale = (
+            CrossScaleAttention(channels, config.cross_scale) if config.cross_scale else None
+        )
+        self.head = _create_head(config, channels)
+        self.latent_mlp: Mlp | None = None
+        if config.latent:
+            layers = config.depth * config.width * (config.mod_scale + config.mod_shift)
+            outputs = layers + self.head.render_code
+            self.latent_mlp = Mlp(self.head.latent_inputs, config.hidden, outputs)
+            inputs = self.head.render_basis.outputs
+            self.render_mlp = ModulatedMlp(inputs, (config.width,) * config.depth)
+        else:
+            self.render_mlp = ModulatedMlp(self.head.basis.outputs, config.hidden)
+
+    def forward(
+        self,
+        image: Tensor,
+        size: tuple[int, int] | None = None,
+        scale: float | None = None,
+    ) -> Tensor:
+        """Enlarge (B, 3, h, w) in [0, 1] to `size` (H, W), or by `scale` to (round(h s), round(w s)).
+
+        Returns (B, 3, H, W), not clamped. Raises InputError on anything else.
+        """
+        return self.render(self.encode(image), target_size(check_image(image), size, scale))
+
+    def encode(self, image: Tensor) -> Latents:
+        """Encoder and head: (B, 3, h, w) in [0, 1] -> Latents. Needed once per image."""
+        check_image(image)
+        feature = self.encoder((image - 0.5) / 0.5)
+        if self.cross_scale is not None:
+            feature = self.cross_scale(feature)
+        return Latents(image, self.head.code(feature))
+
+    def cells(self, latents: Latents, cell: Tensor) -> Cells:
+        """Latent MLP, run once per LR pixel: Latents, cell (B, 2) in half LR pixels -> Cells."""
+        if self.latent_mlp is None:
+            return Cells(latents.code, None)
+        grid = latents.code.grid
+        raw = self.latent_mlp(
+            self.head.latent_input(latents.code, cell[:, None, None].expand(*grid, 2))
+        )
+        config = self.config
+        layers = (config.depth, config.width)
+        one = config.depth * config.width
+        parts = raw.split(
+            [one * config.mod_scale, one * config.mod_shift, self.head.render_code], dim=-1
+        )
+        scale = parts[0].unflatten(-1, layers) if config.mod_scale else None
+        shift = parts[1].unflatten(-1, layers) if config.mod_shift else None
+        modulation = Modulation(scale, shift) if config.mod_scale or config.mod_shift else None
+        return Cells(self.head.to_render_code(latents.code, parts[2]), modulation)
+
+    def render(self, latents: Latents, size: tuple[int, int]) -> Tensor:
+        """The whole image at `size` (H, W) -> (B, 3, H, W), not clamped."""
+        batch, _, h, w = latents.image.shape
+        extent = cell_of(size, (h, w), self.config.max_scale)
+        cell = latents.image.new_tensor([[extent[0] * h, extent[1] * w]]).expand(batch, 2)
+        rgb = render_image(
+            self.cells(latents, cell),
+            self.head.render_basis,
+            self.render_mlp,
+            size,
+            cell,
+            ensemble=self.config.ensemble,
+        )
+        rgb = 0.5 * rgb + (0.0 if self.head.lr_skip else 0.5)
+        if self.head.lr_skip:
+            rgb = rgb + functional.interpolate(
+                latents.image, size, mode="bilinear", align_corners=False
+            )
+        return rgb
+
+    def query(
+        self, latents: Latents, coord: Tensor, cell: Tensor, chunk: int | None = None
+    ) -> Tensor:
+        """Scattered queries: coord, cell (B, Q, 2) on [-1, 1], (y, x) -> (B, Q, 3), not clamped.
+
+        The latent MLP reads the first query's cell of each image; all should be equal.
+        """
+        h, w = latents.image.shape[-2:]
+        relative = cell * cell.new_tensor([h, w])
+        rgb = render_queries(
+            self.cells(latents, relative[:, 0]),
+            self.head.render_basis,
+            self.render_mlp,
+            (h, w),
+            coord,
+            relative,
+            ensemble=self.config.ensemble,
+            chunk=chunk,
+        )
+        rgb = 0.5 * rgb + (0.0 if self.head.lr_skip else 0.5)
+        return rgb + sample_bilinear(latents.image, coord) if self.head.lr_skip else rgb
+
+
+def _create_head(config: ModelConfig, channels: int) -> Head[Any]:
+    compressed = config.width if config.latent and config.mod_input else 0
+    match config.head:
+        case "lte":
+            return LteHead(
+                channels,
+                config.fourier,
+                compressed,
+                cell=config.cell,
+                position=config.position,
+            )
+        case "liif":
+            return LiifHead(
+                channels,
+                compressed,
+                cell=config.cell,
+                position=config.position,
+                unfold=config.unfold,
+            )
+
+
+def check_image(image: Tensor) -> tuple[int, int]:
+    """(h, w) of a usable image batch; InputError says what is wrong with any other."""
+    if not isinstance(image, Tensor) or not image.is_floating_point():
+        kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
+        raise InputError(f"image is {kind}: pass a float tensor with values in [0, 1]")
+    if image.ndim != 4 or image.shape[1] != 3 or image.numel() == 0:
+        raise InputError(f"image has shape {tuple(image.shape)}: pass (B, 3, h, w), none of them 0")
+    if not image.is_meta and not torch.isfinite(image).all():  # a meta tensor has no values
+        raise InputError("image holds NaN or infinite values: clean it first")
+    return image.shape[-2], image.shape[-1]
+
+
+def target_size(
+    lr_size: tuple[int, int], size: tuple[int, int] | None, scale: float | None
+) -> tuple[int, int]:
+    """(H, W) from exactly one of `size` and `scale`; InputError where they make no sense."""
+    if (size is None) == (scale is None):
+        raise InputError("give either size=(H, W) or scale=s, not both and not neither")
+    if scale is not None:
+        if not math.isfinite(scale) or scale < 1:
+            raise InputError(f"scale is {scale}: use a finite number of at least 1")
+        size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
+    assert size is not None
+    if len(size) != 2 or any(not isinstance(n, int) or n < 1 for n in size):
+        raise InputError(f"size is {size}: use two whole numbers (H, W) of at least 1")
+    return size
+
+
+def with_options(config: ModelConfig, options: Mapping[str, Any], where: str) -> ModelConfig:
+    """`config` with some fields replaced, checked as strictly as `create_model` does."""
+    return parse(ModelConfig, plain(config) | dict(options), where)

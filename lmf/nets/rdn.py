@@ -1,0 +1,92 @@
+"""RDN feature extractor (Zhang et al. 2018) without its up-sampler.
+
+Symbols of the paper: D residual dense blocks of C convolutions that each add G channels to the
+G0 they start from. Parameter names are the paper's: SFENet shallow features, LFF local and GFF
+global feature fusion.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+
+@dataclass(frozen=True)
+class RdnConfig:
+    """blocks: D. layers: C. growth: G. growth0: G0, the width between blocks. kernel: odd size.
+
+    checkpointing: recompute each block in the backward pass instead of keeping its activations.
+    """
+
+    blocks: int
+    layers: int
+    growth: int
+    growth0: int = 64
+    kernel: int = 3
+    checkpointing: bool = False
+
+
+RDN_PRESETS = {
+    "rdn": RdnConfig(blocks=16, layers=8, growth=64),  # RDN-B of the paper
+    "rdn-light": RdnConfig(blocks=7, layers=6, growth=32),  # RDN-A's block, 7 of them and not 20
+    "rdn-small": RdnConfig(blocks=3, layers=3, growth=16, growth0=32),
+}
+
+
+class DenseLayer(nn.Module):
+    """conv and ReLU, whose output is appended to its input (dense connection)."""
+
+    def __init__(self, inputs: int, growth: int, kernel: int) -> None:
+        super().__init__()
+        convolution = nn.Conv2d(inputs, growth, kernel, padding=kernel // 2)
+        self.conv = nn.Sequential(convolution, nn.ReLU(inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, h, w) -> (B, inputs + growth, h, w)."""
+        return torch.cat((x, self.conv(x)), dim=1)
+
+
+class ResidualDenseBlock(nn.Module):
+    """C dense layers, fused to G0 channels and added to the input (RDN, Fig. 3)."""
+
+    def __init__(self, config: RdnConfig) -> None:
+        super().__init__()
+        widths = [config.growth0 + i * config.growth for i in range(config.layers + 1)]
+        layers = [DenseLayer(width, config.growth, config.kernel) for width in widths[:-1]]
+        self.convs = nn.Sequential(*layers)
+        self.LFF = nn.Conv2d(widths[-1], config.growth0, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, G0, h, w) -> the same shape."""
+        return x + self.LFF(self.convs(x))
+
+
+class Rdn(nn.Module):
+    """(B, 3, h, w) in [-1, 1] -> (B, growth0, h, w), any h, w >= 1."""
+
+    def __init__(self, config: RdnConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.out_channels = width = config.growth0
+        kernel, padding = config.kernel, config.kernel // 2
+        self.SFENet1 = nn.Conv2d(3, width, kernel, padding=padding)
+        self.SFENet2 = nn.Conv2d(width, width, kernel, padding=padding)
+        self.RDBs = nn.ModuleList(ResidualDenseBlock(config) for _ in range(config.blocks))
+        self.GFF = nn.Sequential(
+            nn.Conv2d(config.blocks * width, width, 1),
+            nn.Conv2d(width, width, kernel, padding=padding),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, h, w) in [-1, 1] -> (B, growth0, h, w)."""
+        shallow = self.SFENet1(x)
+        deep = self.SFENet2(shallow)
+        outputs = []
+        for block in self.RDBs:
+            if self.config.checkpointing and self.training:
+                deep = checkpoint(block, deep, use_reentrant=False)
+            else:
+                deep = block(deep)
+            outputs.append(deep)
+        return shallow + self.GFF(torch.cat(outputs, dim=1))

@@ -1,0 +1,179 @@
+"""SwinIR feature extractor (Liang et al. 2021) with patch size 1, without its up-sampler.
+
+Images are padded by reflection at the bottom and the right to whole windows and cropped again.
+Stochastic depth is left out: it acts in the official training alone and has no parameters.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from lmf.core.errors import ConfigError
+from lmf.nets.window_attention import WindowAttention, from_windows, shift_mask, to_windows
+
+
+@dataclass(frozen=True)
+class SwinIrConfig:
+    """embed: width. depths: Swin blocks of each residual group. heads: attention heads, all blocks.
+
+    window: side in pixels. mlp_ratio: hidden / embed of a block's MLP. checkpointing: recompute
+    each block in the backward pass instead of keeping its activations.
+
+    Raises:
+        ConfigError: `embed` cannot be shared among `heads`.
+    """
+
+    embed: int
+    depths: tuple[int, ...]
+    heads: int
+    window: int = 8
+    mlp_ratio: int = 2
+    out_channels: int = 64
+    checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.embed % self.heads:
+            raise ConfigError(
+                f"SwinIR: embed {self.embed} is not a multiple of heads {self.heads}; change one"
+            )
+
+
+SWINIR_PRESETS = {
+    "swinir": SwinIrConfig(embed=180, depths=(6,) * 6, heads=6),  # SwinIR of the paper
+    "swinir-study": SwinIrConfig(embed=96, depths=(6,) * 4, heads=6),
+    "swinir-small": SwinIrConfig(embed=32, depths=(2, 2), heads=2, out_channels=32),
+}
+
+
+class SwinBlock(nn.Module):
+    """Window attention, then an MLP, each normalised before and added to its input (pre-norm)."""
+
+    def __init__(self, config: SwinIrConfig, shift: int) -> None:
+        super().__init__()
+        width, hidden = config.embed, config.embed * config.mlp_ratio
+        self.window, self.shift = config.window, shift
+        self.norm1 = nn.LayerNorm(width)
+        self.attn = WindowAttention(width, config.heads, config.window)
+        self.norm2 = nn.LayerNorm(width)
+        self.mlp = nn.Sequential(
+            OrderedDict(fc1=nn.Linear(width, hidden), act=nn.GELU(), fc2=nn.Linear(hidden, width))
+        )
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x (B, H, W, C), mask (n, N, N) of the shifted windows -> (B, H, W, C)."""
+        x = x + self._attend(self.norm1(x), mask)
+        return x + self.mlp(self.norm2(x))
+
+    def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
+        height, width = x.shape[1:3]
+        shift, window = self.shift, self.window
+        if not shift:
+            return from_windows(self.attn(to_windows(x, window)), window, height, width)
+        windows = to_windows(x.roll((-shift, -shift), dims=(1, 2)), window)
+        found = from_windows(self.attn(windows, mask), window, height, width)
+        return found.roll((shift, shift), dims=(1, 2))
+
+
+class SwinGroup(nn.Module):
+    """Swin blocks; the windows of every second one are shifted by half a window."""
+
+    def __init__(self, config: SwinIrConfig, depth: int) -> None:
+        super().__init__()
+        self.checkpointing = config.checkpointing
+        shifts = [config.window // 2 * (i % 2) for i in range(depth)]
+        self.blocks = nn.ModuleList(SwinBlock(config, shift) for shift in shifts)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x (B, H, W, C), mask (n, N, N) -> (B, H, W, C)."""
+        for block in self.blocks:
+            if self.checkpointing and self.training:
+                x = checkpoint(block, x, mask, use_reentrant=False)
+            else:
+                x = block(x, mask)
+        return x
+
+
+class ResidualSwinGroup(nn.Module):
+    """Swin blocks and a convolution, added to the input (RSTB; SwinIR, Fig. 2a)."""
+
+    def __init__(self, config: SwinIrConfig, depth: int) -> None:
+        super().__init__()
+        self.residual_group = SwinGroup(config, depth)
+        self.conv = nn.Conv2d(config.embed, config.embed, 3, padding=1)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x (B, H, W, C), mask (n, N, N) -> (B, H, W, C)."""
+        return x + _channels_last(self.conv(_channels_first(self.residual_group(x, mask))))
+
+
+class SwinIr(nn.Module):
+    """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w), any h, w >= 1."""
+
+    def __init__(self, config: SwinIrConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.out_channels = config.out_channels
+        width = config.embed
+        self.conv_first = nn.Conv2d(3, width, 3, padding=1)
+        self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(width)))
+        self.layers = nn.ModuleList(ResidualSwinGroup(config, depth) for depth in config.depths)
+        self.norm = nn.LayerNorm(width)
+        self.conv_after_body = nn.Conv2d(width, width, 3, padding=1)
+        self.conv_before_upsample = nn.Sequential(
+            nn.Conv2d(width, config.out_channels, 3, padding=1), nn.LeakyReLU(inplace=True)
+        )
+        self.apply(_initialise)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w)."""
+        h, w = x.shape[-2:]
+        shallow = self.conv_first(pad_to_windows(x, self.config.window))
+        deep = shallow + self.conv_after_body(self._body(shallow))
+        height, width = deep.shape[-2:]
+        # a crop as negative padding gives a new tensor, whose strides torch.export can follow
+        return functional.pad(self.conv_before_upsample(deep), (0, w - width, 0, h - height))
+
+    def _body(self, shallow: Tensor) -> Tensor:
+        window = self.config.window
+        height, width = shallow.shape[-2:]
+        mask = shift_mask(height, width, window, window // 2, like=shallow)
+        x = self.patch_embed(_channels_last(shallow))
+        for layer in self.layers:
+            x = layer(x, mask)
+        return _channels_first(self.norm(x))
+
+
+def pad_to_windows(x: Tensor, window: int) -> Tensor:
+    """(B, C, h, w) -> (B, C, H, W), mirrored about its last row and column to whole windows.
+
+    Equal to reflect padding, and defined where that is not: a small image is mirrored repeatedly
+    and a single row or column is repeated.
+    """
+    rows, columns = (_mirrored(size, window, x.device) for size in x.shape[-2:])
+    return x.index_select(-2, rows).index_select(-1, columns)
+
+
+def _mirrored(size: int, window: int, device: torch.device) -> Tensor:
+    """Source index of each pixel of an axis padded from `size` to a multiple of `window`."""
+    period = 2 * (size - 1) + 1 // size  # 1 // size: a single row is its own mirror image
+    step = torch.arange((size + window - 1) // window * window, device=device) % period
+    return torch.minimum(step, period - step)
+
+
+def _channels_last(x: Tensor) -> Tensor:
+    return x.permute(0, 2, 3, 1)
+
+
+def _channels_first(x: Tensor) -> Tensor:
+    return x.permute(0, 3, 1, 2)
+
+
+def _initialise(module: nn.Module) -> None:
+    """The official initialisation: linear layers as in vision transformers, the rest as torch."""
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,37 @@
+"""`lmf use-images`: point data.dvc at a folder of pictures."""
+
+from pathlib import Path
+
+import yaml
+
+from lmf.core.errors import DataError
+from lmf.core.files import write_text
+from lmf.data.pictures import read_rgb
+from lmf.data.store import pictures_in
+from lmf.study.profile import read_yaml
+
+
+def use_images(folder: Path, root: Path = Path()) -> str:
+    """Make `folder` the source of data/custom; returns a line that says so.
+
+    Raises:
+        DataError: the folder is missing or holds no picture. InputError: a picture is unreadable.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; name one that holds your pictures")
+    pictures = pictures_in(folder)
+    if not pictures:
+        raise DataError(f"{folder}: no picture in it (png, jpg, bmp, tif or webp); add some")
+    for picture in pictures:
+        read_rgb(picture)
+    path = root / "data.dvc"
+    import_ = read_yaml(path)
+    try:
+        place = folder.resolve().relative_to(root.resolve())
+    except ValueError:
+        place = folder.resolve()
+    import_["deps"] = [{"path": place.as_posix()}]
+    import_["outs"] = [{"path": "data/custom"}]
+    import_.pop("md5", None)
+    write_text(path, yaml.safe_dump(import_, sort_keys=False))
+    return f"data.dvc now imports {place} ({len(pictures)} pictures); run `dvc repro`"

@@ -1,0 +1,78 @@
+"""encoders.md, encoders.tex, ablation.md, ablation.tex: whole documents, one table per set."""
+
+from lmf.study import layout
+from lmf.study.page import Page
+
+INTERVALS = "Brackets: 95 % percentile bootstrap intervals over pictures; differences are paired."
+COST = (
+    "MACs: 10^9 multiply-adds for one 320×180 input at ×4. Time per image: see timing.md. "
+    "The same numbers with more digits and the weights' sha256: encoders.csv."
+)
+
+
+def encoders_markdown(page: Page) -> str:
+    """The encoder comparison, what it says, and published and the seed's figures beside it."""
+    parts = [f"# Encoder comparison, profile {page.profile}", *_bold(page.alarms)]
+    for set_ in page.sets:
+        parts += [
+            layout.set_caption(page.encoders, set_),
+            layout.to_markdown(layout.encoder_layout(page.encoders, set_)),
+        ]
+    parts += [INTERVALS, COST, *page.in_full["bicubic"], *page.in_full[page.base], *page.cautions]
+    parts.append("## Beside the literature")
+    if len(page.published):
+        parts.append(layout.to_markdown(layout.published_layout(page.published)))
+    else:
+        parts.append(
+            "No published figure has the same set, scale, protocol and LR source as a row above. "
+            "index.html lists published figures of other sets as context."
+        )
+    parts += [
+        "## Beside the seed document",
+        page.seed_verdict,
+        layout.to_markdown(layout.seed_layout(page.seed)),
+    ]
+    return _join(parts)
+
+
+def ablation_markdown(page: Page) -> str:
+    """The ablation of the base encoder, and what it says."""
+    parts = [f"# Ablation of {page.base}, profile {page.profile}"]
+    for set_ in page.sets if len(page.ablation) else []:
+        parts += [
+            layout.set_caption(page.encoders, set_),
+            layout.to_markdown(layout.ablation_layout(page.ablation, set_)),
+        ]
+    return _join([*parts, INTERVALS, *page.in_full[f"the full {page.base}"], *page.cautions])
+
+
+def encoders_latex(page: Page) -> str:
+    """The encoder comparison for LaTeX with booktabs; labels are tab:encoders-<set>."""
+    return "\n".join(
+        layout.to_latex(
+            layout.encoder_lines(page.encoders, set_),
+            f"Encoder comparison: {layout.set_caption(page.encoders, set_)}. {INTERVALS}",
+            f"tab:encoders-{set_}",
+        )
+        for set_ in page.sets
+    )
+
+
+def ablation_latex(page: Page) -> str:
+    """The ablation for LaTeX with booktabs; labels are tab:ablation-<set>."""
+    return "\n".join(
+        layout.to_latex(
+            layout.ablation_lines(page.ablation, set_),
+            f"Ablation of {page.base}: {layout.set_caption(page.encoders, set_)}. {INTERVALS}",
+            f"tab:ablation-{set_}",
+        )
+        for set_ in (page.sets if len(page.ablation) else [])
+    )
+
+
+def _bold(sentences: list[str]) -> list[str]:
+    return [f"**{sentence}**" for sentence in sentences]
+
+
+def _join(parts: list[str]) -> str:
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"

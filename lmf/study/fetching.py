@@ -1,0 +1,40 @@
+"""The study's `fetch` stage: sets on disk, and what a profile records of them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from lmf.core.files import write_json
+from lmf.data.catalog import data_set
+from lmf.data.fetch import fetch
+from lmf.data.progress import ProgressSink
+from lmf.study.local import mirror_of
+from lmf.study.profile import read_profile
+from lmf.study.workspace import Workspace
+
+
+def fetch_sets(
+    names: Sequence[str],
+    profile: str | None,
+    mirror: Path | None,
+    keep_archives: bool,
+    progress: ProgressSink,
+    root: Path = Path(),
+) -> None:
+    """Fetch `names`; with a profile, only those it uses, and record each for it.
+
+    A set that the profile does not use is recorded as such, so that the graph has the same stages
+    under every profile.
+    """
+    place = Workspace(profile or "", root)
+    used = read_profile(profile, root).sets if profile else tuple(names)
+    for name in names:
+        data_set(name)
+        if name in used:
+            source = mirror or mirror_of(root)
+            record = asdict(fetch(name, place.data, source, keep_archives, progress))
+        else:
+            record = {"set": name, "used": False}
+            progress.note(f"{name}: not used by profile {profile}, nothing fetched")
+        if profile:
+            write_json(place.record(name), record)

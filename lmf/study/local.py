@@ -1,0 +1,23 @@
+"""local.yaml: what is true of one machine only. Git ignores it, and no number depends on it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmf.core.config import Config, parse
+from lmf.study.profile import read_yaml
+
+
+@dataclass(frozen=True)
+class Local(Config):
+    """mirror: folder of data sets or archives that `fetch` looks into before the network."""
+
+    mirror: str | None = None
+
+
+def mirror_of(root: Path = Path()) -> Path | None:
+    """The machine's local mirror, if local.yaml names one."""
+    path = root / "local.yaml"
+    if not path.exists():
+        return None
+    local = parse(Local, read_yaml(path), str(path))
+    return Path(local.mirror).expanduser() if local.mirror else None

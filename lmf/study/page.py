@@ -1,0 +1,246 @@
+"""The report's index.html: what goes where. Pure: frames and pictures in, text out.
+
+One file without a network: style and pictures are inside. Only the seconds per image are not: the
+page asks timing.js, which lies beside it, and points to timing.md where there is no script.
+"""
+
+import re
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lmf.metrics.protocol import protocol_named
+from lmf.study import figures, findings, layout
+from lmf.study.figures import Theme
+from lmf.study.tables import distinct
+
+SCOPE = {
+    "quick": "Small networks, trained for minutes on a CPU with a handful of photographs: it shows "
+    "that everything works and which way differences point, not what the method can reach.",
+    "study": "All variants at one equal budget, about an hour on one GPU: made for comparing them "
+    "with each other, not for meeting published figures.",
+    "paper": "The papers' data and schedule: made for comparison with published figures.",
+}
+REMOVED = {
+    "no-cross-scale": "without cross-scale attention",
+    "no-modulation": "latent MLP gives the compressed code only",
+    "no-position": "without the Fourier position term",
+}
+REFERENCES = {"lr": ("LR", "as pixels"), "hr": ("HR", "the original")}
+"""Crops that no model made: title and note."""
+
+CropKey = tuple[str, str, float]
+"""Set, image, scale."""
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the report shows; frames as their functions in `tables` and `literature` describe them.
+
+    gains: differences to bicubic. between: differences of encoders to `base`. crops: PNG bytes by
+    place and column (lr, bicubic, each variant, hr). curves: training logs by variant.
+    """
+
+    profile: str
+    base: str
+    encoders: pd.DataFrame
+    gains: pd.DataFrame
+    between: pd.DataFrame
+    ablation: pd.DataFrame
+    published: pd.DataFrame
+    context: pd.DataFrame
+    seed: pd.DataFrame
+    cards: Mapping[str, Mapping[str, Any]]
+    curves: Mapping[str, pd.DataFrame]
+    crops: Mapping[CropKey, Mapping[str, bytes]]
+    psnr: Mapping[tuple[str, str, str, float], float]
+
+    @cached_property
+    def sets(self) -> list[str]:
+        """Test sets in reading order."""
+        return list(self.encoders["set"].unique())
+
+    @cached_property
+    def alarms(self) -> list[str]:
+        """What a reader must know before any number."""
+        return [
+            *findings.below_bicubic(self.gains),
+            *findings.protocol_mismatch(self.published),
+            *findings.unequal_budgets(self.encoders),
+        ]
+
+    @cached_property
+    def comparisons(self) -> dict[str, pd.DataFrame]:
+        """Paired differences by what they are against: the questions that the study asks."""
+        encoders = self.gains["model"].isin(self.encoders["model"])
+        return {
+            "bicubic": self.gains[encoders],
+            self.base: self.between,
+            f"the full {self.base}": as_differences(self.ablation),
+        }
+
+    @cached_property
+    def in_short(self) -> list[str]:
+        """One sentence per question."""
+        return [s for against, d in self.comparisons.items() for s in findings.tally(d, against)]
+
+    @cached_property
+    def in_full(self) -> dict[str, list[str]]:
+        """One sentence per question and set."""
+        return {a: findings.comparisons(d, a) for a, d in self.comparisons.items()}
+
+    @cached_property
+    def cautions(self) -> list[str]:
+        """Sets too small for firm conclusions."""
+        return findings.few_pictures(self.encoders)
+
+    @cached_property
+    def seed_verdict(self) -> str:
+        """What to think of the seed's figures, in one paragraph."""
+        return findings.seed_verdict(self.seed)
+
+
+def draw(page: Page, theme: Theme) -> Iterator[tuple[str, Figure]]:
+    """The report's figures by file name without suffix."""
+    encoders = set(page.encoders["model"])
+    for set_ in page.sets:
+        gains = page.gains[(page.gains["set"] == set_) & page.gains["model"].isin(encoders)]
+        yield f"gain-{set_}", figures.gain(gains, theme, list(page.cards))
+        if len(page.ablation):
+            rows = page.ablation[page.ablation["set"] == set_]
+            yield f"ablation-{set_}", figures.ablation(rows, theme, list(page.cards))
+    yield "loss", figures.training(page.curves, "loss", "training loss (L1)", theme)
+    yield "validation", figures.training(page.curves, "psnr_val", "validation PSNR (dB)", theme)
+    if page.crops:
+        rows = {
+            f"{image} ×{scale:g}\n{set_}": {
+                REFERENCES.get(name, (name,))[0]: _pixels(png) for name, png in crops.items()
+            }
+            for (set_, image, scale), crops in page.crops.items()
+        }
+        yield "crops", figures.strip(rows, theme)
+
+
+def render_page(page: Page, light: Mapping[str, bytes], dark: Mapping[str, bytes]) -> str:
+    """index.html; light, dark: the PNGs of `draw` in both themes."""
+    environment = Environment(
+        loader=PackageLoader("lmf.study"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["minus"] = lambda text: re.sub(r"(?<!\w)-(?=\d)", "−", text)
+    environment.filters["data"] = lambda png: "data:image/png;base64," + b64encode(png).decode()
+    return environment.get_template("report.html.j2").render(
+        page=page,
+        light=light,
+        dark=dark,
+        scope=SCOPE.get(page.profile, ""),
+        removed=REMOVED,
+        protocols={name: protocol_named(name).description for name in _protocols(page)},
+        seeds=distinct(page.encoders["seed"]),
+        steps=distinct(page.encoders["steps"]),
+        encoder_sets=[_encoder_set(page, set_) for set_ in page.sets],
+        ablation_sets=[_ablation_set(page, set_) for set_ in page.sets if len(page.ablation)],
+        published=layout.published_layout(page.published),
+        seed=layout.seed_layout(page.seed),
+        crops=list(_crops(page)),
+        hardware=distinct(page.encoders["device"]),
+    )
+
+
+def _protocols(page: Page) -> list[str]:
+    return list(dict.fromkeys(page.encoders["protocol"]))
+
+
+def _encoder_set(page: Page, set_: str) -> dict[str, Any]:
+    rows = page.encoders[page.encoders["set"] == set_]
+    best = rows.groupby("scale")["psnr"].transform("max").eq(rows["psnr"])
+    rows = rows.assign(best=best)
+    return {
+        "name": set_,
+        "caption": layout.set_caption(page.encoders, set_),
+        "scales": [f"×{scale:g}" for scale in rows["scale"].unique()],
+        "lines": [
+            {
+                "model": model,
+                "parameters": layout.count(group["params"].iloc[0]),
+                "macs": layout.number(group["macs_g"].iloc[0], 1),
+                "cells": [
+                    {
+                        "main": f"{row.psnr:.2f}",
+                        "interval": _interval(row.psnr_low, row.psnr_high, ".2f"),
+                        "ssim": f"{row.ssim:.4f}",
+                        "best": row.best,
+                    }
+                    for row in group.itertuples()
+                ],
+            }
+            for model, group in rows.groupby("model", sort=False)
+        ],
+    }
+
+
+def _ablation_set(page: Page, set_: str) -> dict[str, Any]:
+    rows = page.ablation[page.ablation["set"] == set_]
+    return {
+        "name": set_,
+        "caption": layout.set_caption(page.encoders, set_),
+        "scales": [f"×{scale:g}" for scale in rows["scale"].unique()],
+        "lines": [
+            {
+                "variant": variant,
+                "cells": [
+                    {
+                        "main": "" if np.isnan(row.delta_psnr) else f"{row.delta_psnr:+.2f}",
+                        "interval": _interval(row.delta_low, row.delta_high, "+.2f"),
+                        "psnr": f"{row.psnr:.2f}",
+                        "decided": row.delta_low > 0 or row.delta_high < 0,
+                    }
+                    for row in group.itertuples()
+                ],
+            }
+            for variant, group in rows.groupby("variant", sort=False)
+        ],
+    }
+
+
+def _interval(low: float, high: float, style: str) -> str:
+    return "" if np.isnan(low) else f"{low:{style}} … {high:{style}}"
+
+
+def as_differences(ablation: pd.DataFrame) -> pd.DataFrame:
+    """The ablations' deltas in the columns of `tables.difference_table`, full model left out."""
+    names = {
+        "variant": "model",
+        "delta_psnr": "difference",
+        "delta_low": "difference_low",
+        "delta_high": "difference_high",
+    }
+    return ablation[ablation["delta_psnr"].notna()].rename(columns=names)
+
+
+def _crops(page: Page) -> Iterator[dict[str, Any]]:
+    for (set_, image, scale), crops in page.crops.items():
+        tiles = []
+        for name, png in crops.items():
+            psnr = page.psnr.get((name, set_, image, scale), np.nan)
+            title, note = REFERENCES.get(name, (name, f"{psnr:.2f} dB"))
+            tiles.append({"title": title, "note": note, "png": png})
+        yield {"title": f"{image} ×{scale:g}", "set": set_, "tiles": tiles}
+
+
+def _pixels(png: bytes) -> np.ndarray:
+    with Image.open(BytesIO(png)) as image:
+        return np.asarray(image.convert("RGB"))

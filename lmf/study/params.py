@@ -1,0 +1,57 @@
+"""params.yaml: the study's switch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmf.core.config import Config, parse
+from lmf.core.errors import ConfigError
+from lmf.study.profile import ABLATIONS, Profile, read_profile, read_yaml
+from lmf.study.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Params(Config):
+    """profile: which one stages run. sets, variants, baselines: what the stages iterate over."""
+
+    profile: str
+    sets: tuple[str, ...]
+    variants: tuple[str, ...]
+    baselines: tuple[str, ...]
+
+    def encoders(self, profile: Profile) -> list[str]:
+        """The variants that compare encoders."""
+        return [variant for variant in self.variants if variant in profile.encoders]
+
+    def ablations(self) -> list[str]:
+        """The variants that lack one part of the full model."""
+        return [variant for variant in self.variants if variant in ABLATIONS]
+
+
+def read_params(root: Path = Path()) -> Params:
+    """params.yaml, strictly; ConfigError names an unknown or missing entry."""
+    path = root / "params.yaml"
+    raw: Mapping[str, object] = read_yaml(path)
+    return parse(Params, raw, str(path))
+
+
+def workspace(profile: str | None, root: Path = Path()) -> Workspace:
+    """Paths of `profile`, or of the one in params.yaml; ConfigError if there is no such profile."""
+    name = read_params(root).profile if profile is None else profile
+    read_profile(name, root)
+    return Workspace(name, root)
+
+
+def weights_of(model: str, profile: str | None) -> Path:
+    """Weights file of a .safetensors path, or of a trained variant of the profile."""
+    if model.endswith(".safetensors"):
+        return Path(model)
+    place = workspace(profile)
+    path = place.weights(model)
+    if not path.is_file():
+        trained = sorted(p.stem for p in path.parent.glob("*.safetensors"))
+        found = ", ".join(trained) or "none yet; train them with `dvc repro`"
+        raise ConfigError(
+            f"no trained model {model!r} in profile {place.profile}; trained: {found}"
+        )
+    return path

@@ -1,0 +1,188 @@
+"""The study's report: tables as .md, .csv and .tex, figures, and one self-contained index.html.
+
+The only part of the report that touches paths. All of its outputs have equal bytes for equal inputs,
+except timing.md and timing.js: seconds differ from run to run, so they have files of their own and
+index.html reads them when it is opened.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lmf.core.errors import DataError
+from lmf.core.files import atomic_write
+from lmf.study import documents, layout, literature
+from lmf.study.figures import DARK, LIGHT, png
+from lmf.study.page import CropKey, Page, draw, render_page
+from lmf.study.profile import BASELINES
+from lmf.study.rows import read_bytes, read_csv, read_rows
+from lmf.study.tables import ablation_table, check, difference_table, encoder_table
+
+CURVE = ("step", "loss", "lr", "grad_norm", "psnr_val")
+ABLATION = ("variant", "set", "scale", "psnr", "delta_psnr", "delta_low", "delta_high")
+REFERENCES = {"hr": f"{BASELINES[0]}/hr", "lr": f"{BASELINES[0]}/lr"}
+CARD = ("name", "profile", "architecture", "parameters", "steps", "seed", "data", "sha256")
+
+
+@dataclass(frozen=True)
+class Results:
+    """What a profile's stages produced, checked to belong together."""
+
+    rows: pd.DataFrame
+    cards: Mapping[str, Mapping[str, Any]]
+    curves: Mapping[str, pd.DataFrame]
+    ablation: pd.DataFrame
+    crops: Mapping[CropKey, Mapping[str, bytes]]
+
+
+def build_report(
+    profile: str,
+    results: Path,
+    reports: Path,
+    encoders: Sequence[str],
+    ablations: Sequence[str],
+    base: str,
+) -> list[Path]:
+    """Write reports/<profile>/ from results/<profile>/ and return the files written.
+
+    results, reports: the folders above the profile's. encoders: variants of the comparison, `base`
+    among them. ablations: variants compared with `base`.
+
+    Raises:
+        DataError: a result is missing, damaged, of another profile, or older than what it is made
+            from; the message names the file and the command to run.
+    """
+    source, target = results / profile, reports / profile
+    variants = [*dict.fromkeys([*encoders, base, *ablations])]
+    found = read_results(profile, source, variants, base, ablations)
+    compared = [*BASELINES, *encoders]
+    table, published = encoder_table(found.rows, compared), literature.read_published()
+    page = Page(
+        profile=profile,
+        base=base,
+        encoders=table,
+        gains=difference_table(found.rows, variants, BASELINES[0]),
+        between=difference_table(found.rows, encoders, base),
+        ablation=found.ablation,
+        published=literature.published_table(table, published),
+        context=layout.context_layout(published),
+        seed=literature.seed_table(literature.read_seed(), published, table, found.ablation, base),
+        cards=found.cards,
+        curves=found.curves,
+        crops=found.crops,
+        psnr=found.rows.set_index(["model", "set", "image", "scale"])["psnr"].to_dict(),
+    )
+    light, dark = ({n: png(f) for n, f in draw(page, theme)} for theme in (LIGHT, DARK))
+    return [
+        *_write_tables(target, page),
+        *(_write(target / "figures" / f"{name}.png", data) for name, data in light.items()),
+        *_write_timing(target, source / "timing", variants),
+        _write(target / "index.html", render_page(page, light, dark)),
+    ]
+
+
+def read_results(
+    profile: str, folder: Path, variants: Sequence[str], base: str, ablations: Sequence[str]
+) -> Results:
+    """Everything in results/<profile> that the report shows. Raises DataError, see `build_report`."""
+    rows = check(read_rows(folder, [*BASELINES, *variants]), [*BASELINES, *variants])
+    cards = {variant: _read_card(folder / "weights" / f"{variant}.json") for variant in variants}
+    for variant, card in cards.items():
+        weights = set(rows.loc[rows["model"] == variant, "weights_sha256"])
+        if weights != {card["sha256"]}:
+            raise DataError(
+                f"{folder / 'evaluate' / variant}.csv: not of the weights in results; run `dvc repro`"
+            )
+    if (other := rows["profile"].iloc[0]) != profile:
+        raise DataError(f"{folder}: rows are of profile {other}, not {profile}; run `dvc repro`")
+    return Results(
+        rows=rows,
+        cards=cards,
+        curves={v: read_csv(folder / "train" / f"{v}.csv", CURVE, CURVE) for v in variants},
+        ablation=_read_ablation(folder / "ablation.csv", rows, base, ablations),
+        crops=_read_crops(folder / "crops", rows, ["lr", BASELINES[0], *variants, "hr"]),
+    )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(read_bytes(path))
+    except ValueError as error:
+        raise DataError(f"{path}: not JSON ({error}); remove it and run `dvc repro`") from error
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    card = _read_json(path)
+    for name in CARD:
+        if name not in card:
+            raise DataError(f"{path}: the card lacks {name}; train again with `dvc repro`")
+    return card
+
+
+def _read_ablation(
+    path: Path, rows: pd.DataFrame, base: str, ablations: Sequence[str]
+) -> pd.DataFrame:
+    """The ablation table, which must agree with the rows that it was made from."""
+    if not ablations:
+        return pd.DataFrame(columns=[*ABLATION, "images"])
+    keys, means = ["variant", "set", "scale"], ["psnr", "delta_psnr"]
+    fresh = ablation_table(rows, base, ablations).set_index(keys)
+    stored = read_csv(path, ABLATION, ABLATION[2:]).set_index(keys)
+    pairs = stored[means].reindex(fresh.drop(base, level="variant").index)
+    if not np.allclose(pairs, fresh.loc[pairs.index, means], atol=1e-3):
+        raise DataError(f"{path}: not of the present evaluation; run `dvc repro`")
+    fresh.update(stored[["delta_low", "delta_high"]])
+    return fresh.reset_index()
+
+
+def _read_crops(
+    folder: Path, rows: pd.DataFrame, columns: Sequence[str]
+) -> dict[CropKey, dict[str, bytes]]:
+    """PNG bytes by place and column, wherever there is a crop of the original."""
+    crops = {}
+    for row in rows.drop_duplicates(["set", "image", "scale"]).itertuples():
+        name = f"{row.set}-{row.image}-x{row.scale:g}.png"
+        if (folder / REFERENCES["hr"] / name).is_file():
+            place = (row.set, row.image, row.scale)
+            crops[place] = {c: read_bytes(folder / REFERENCES.get(c, c) / name) for c in columns}
+    return crops
+
+
+def _write_tables(target: Path, page: Page) -> list[Path]:
+    return [
+        _write(target / "encoders.md", documents.encoders_markdown(page)),
+        _write(target / "encoders.csv", layout.to_csv(page.encoders)),
+        _write(target / "encoders.tex", documents.encoders_latex(page)),
+        _write(target / "ablation.md", documents.ablation_markdown(page)),
+        _write(target / "ablation.csv", layout.to_csv(page.ablation)),
+        _write(target / "ablation.tex", documents.ablation_latex(page)),
+    ]
+
+
+def _write_timing(target: Path, folder: Path, variants: Sequence[str]) -> list[Path]:
+    """timing.md for people and timing.js, which fills index.html's column; both may change."""
+    found = {v: folder / f"{v}.json" for v in variants if (folder / f"{v}.json").is_file()}
+    timings = {variant: _read_json(path) for variant, path in found.items()}
+    lines = layout.timing_layout(timings, variants)
+    cells = json.dumps(dict(zip(lines["model"], lines["median"], strict=True)), indent=1)
+    return [
+        _write(target / "timing.md", f"# Time per image\n\n{layout.to_markdown(lines)}"),
+        _write(target / "timing.js", f"const seconds = {cells};\n{_FILL}"),
+    ]
+
+
+_FILL = """for (const [model, text] of Object.entries(seconds))
+  for (const cell of document.querySelectorAll(`[data-time="${model}"]`))
+    if (text) cell.textContent = text;
+"""
+
+
+def _write(path: Path, content: str | bytes) -> Path:
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path

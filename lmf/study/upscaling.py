@@ -1,0 +1,80 @@
+"""`lmf upscale`: one picture file to another."""
+
+import io
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image
+
+from lmf.checkpoint import load_model
+from lmf.core.errors import InputError
+from lmf.core.files import atomic_write
+from lmf.data.pictures import open_picture
+from lmf.deploy.enhancer import Enhancer, output_mode
+from lmf.model import target_size
+
+LARGEST_OUTPUT = 1 << 28
+"""Pixels; larger outputs are refused before anything is computed."""
+
+DEEP_FORMATS = ("PNG", "TIFF", "JPEG2000", "PPM")
+"""Formats that keep 16-bit grey; Pillow would clip it at 255 for the others."""
+
+
+def upscale_file(
+    source: Path,
+    target: Path,
+    scale: float | None,
+    size: str | None,
+    weights: Path,
+    device: str,
+) -> str:
+    """Enlarge `source` into `target`; returns a line that says what was done, and where.
+
+    Raises:
+        InputError: the picture cannot be read or written, or scale and size make no sense.
+        CheckpointError: the weights cannot be used. ResourceError: device or disk say no.
+    """
+    wanted = parse_size(size) if size is not None else None
+    picture = open_picture(source)
+    output = target_size((picture.height, picture.width), wanted, scale)
+    if output[0] * output[1] > LARGEST_OUTPUT:
+        limit = f"{LARGEST_OUTPUT:,} pixels"
+        raise InputError(f"{output[1]}x{output[0]} is more than {limit}; use a smaller scale")
+    # What the format refuses, it refuses for one pixel too, before minutes of work.
+    _save(Image.new(output_mode(picture), (1, 1)), io.BytesIO(), target)
+    enhancer = Enhancer(load_model(weights), device)
+    with atomic_write(target) as temporary, temporary.open("w+b") as file:
+        result = enhancer.enhance(picture, size=output)
+        _save(result, file, target)
+    return (
+        f"{source} {picture.width}x{picture.height} -> {target} {result.width}x{result.height} "
+        f"with {weights} on {enhancer.device}"
+    )
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """ "WIDTHxHEIGHT" -> (H, W)."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise InputError(f"size {text!r}: write WIDTHxHEIGHT, for instance 1920x1080")
+    return int(height), int(width)
+
+
+def _save(picture: Image.Image, file: BinaryIO, target: Path) -> None:
+    """Encode `picture` in the format that the suffix of `target` names.
+
+    Raises:
+        InputError: there is no such format, or it cannot hold the picture.
+    """
+    Image.init()
+    name = Image.EXTENSION.get(target.suffix.lower())
+    if name not in Image.SAVE:
+        raise InputError(f"{target}: unknown picture format {target.suffix!r}; use .png")
+    if picture.mode == "I;16" and name not in DEEP_FORMATS:
+        raise InputError(f"{target}: {name} cannot hold 16 bits; use .png or .tif")
+    try:
+        picture.save(file, name, icc_profile=picture.info.get("icc_profile"))
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # the disk's refusal, not the format's
+        raise InputError(f"{target}: {error}; use .png") from error

@@ -1,0 +1,55 @@
+"""Where a profile's files are. Everything under results/ is made by stages, never by hand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Paths of one profile, relative to `root`, the repository."""
+
+    profile: str
+    root: Path = Path()
+
+    @property
+    def data(self) -> Path:
+        """Pictures, shared by all profiles."""
+        return self.root / "data"
+
+    @property
+    def results(self) -> Path:
+        """What stages produce."""
+        return self.root / "results" / self.profile
+
+    @property
+    def reports(self) -> Path:
+        """What people read."""
+        return self.root / "reports" / self.profile
+
+    def record(self, name: str) -> Path:
+        """Record of a data set as this profile saw it."""
+        return self.data / "records" / self.profile / f"{name}.json"
+
+    def run(self, variant: str) -> Path:
+        """Work in progress of a training; removed when it is done."""
+        return self.root / "runs" / self.profile / variant
+
+    def weights(self, variant: str) -> Path:
+        """Trained weights; the card lies beside them."""
+        return self.results / "weights" / f"{variant}.safetensors"
+
+    def curve(self, variant: str) -> Path:
+        """Training log."""
+        return self.results / "train" / f"{variant}.csv"
+
+    def rows(self, model: str) -> Path:
+        """Evaluation, one row per picture and scale."""
+        return self.results / "evaluate" / f"{model}.csv"
+
+    def crops(self, model: str) -> Path:
+        """Details of enlarged pictures."""
+        return self.results / "crops" / model
+
+    def timing(self, model: str) -> Path:
+        """Latency; differs from run to run, so nothing hashes it."""
+        return self.results / "timing" / f"{model}.json"

@@ -1,0 +1,97 @@
+"""What an interrupted run needs to go on as if nothing had happened.
+
+One safetensors file holds the weights, their average, Adam's moments and, as metadata, the step,
+the log so far and the run's description. Random streams need no state: see `data.pairs`.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from lmf.checkpoint import load_strictly, read_tensors
+from lmf.core.errors import CheckpointError
+from lmf.core.files import atomic_write
+
+
+@dataclass(frozen=True)
+class Progress:
+    """step: the number of steps done. rows: the log so far."""
+
+    step: int
+    rows: list[dict[str, Any]]
+
+
+def save_state(
+    path: Path,
+    run: dict[str, Any],
+    progress: Progress,
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: Optimizer,
+) -> None:
+    """Write everything to `path`, atomically: a run killed here keeps its previous state."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    tensors |= {
+        f"adam.{i}.{key}": torch.as_tensor(value)
+        for i, moments in optimizer.state_dict()["state"].items()
+        for key, value in moments.items()
+    }
+    about = {"run": run, "step": progress.step, "rows": progress.rows}
+    with atomic_write(path) as temporary:
+        save_file(
+            {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
+            temporary,
+            metadata={"state": json.dumps(about)},
+        )
+
+
+def load_state(
+    path: Path,
+    run: dict[str, Any],
+    model: nn.Module,
+    average: nn.Module,
+    optimizer: Optimizer,
+) -> Progress:
+    """Restore `model`, `average` and `optimizer` from `path`; returns the run's progress.
+
+    Raises:
+        CheckpointError: the state is damaged, or of a run with another description; the differing
+            fields are named and nothing is loaded.
+    """
+    tensors = read_tensors(path)
+    with safe_open(path, framework="pt") as file:
+        about = json.loads(file.metadata()["state"])
+    differing = _differences(about["run"], json.loads(json.dumps(run)))
+    if differing:
+        raise CheckpointError(
+            f"{path}: the interrupted run differs in {', '.join(differing)}; "
+            f"delete {path.parent} to start afresh, or restore the old values to go on"
+        )
+    load_strictly(model, _under("model.", tensors), str(path))
+    load_strictly(average, _under("average.", tensors), str(path))
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, value in _under("adam.", tensors).items():
+        index, key = name.split(".", 1)
+        moments.setdefault(int(index), {})[key] = value
+    optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
+    return Progress(about["step"], about["rows"])
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _differences(old: object, new: object, where: str = "") -> list[str]:
+    """Dotted names of the leaves at which two nested descriptions differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = sorted(old.keys() | new.keys())
+        return [d for n in names for d in _differences(old.get(n), new.get(n), f"{where}.{n}")]
+    return [] if old == new else [f"{where.lstrip('.')} ({old!r}, now {new!r})"]

@@ -1,0 +1,117 @@
+"""Weights come back exactly as they were, or not at all and with a reason."""
+
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+import torch
+from saved_weights import FACTS, refusal, rewrite_card, rewrite_tensors
+
+from lmf.checkpoint import load_model, read_card, save_model
+from lmf.core.config import plain
+from lmf.core.errors import ResourceError
+from lmf.core.files import sha256
+
+
+@pytest.fixture
+def model(small_model):
+    return small_model("lm-lte", cross_scale=True)
+
+
+@pytest.fixture
+def saved(model, tmp_path) -> Path:
+    path = tmp_path / "weights" / "small.safetensors"
+    save_model(model, path, FACTS)
+    return path
+
+
+def test_round_trip_is_exact(model, saved):
+    loaded = load_model(str(saved))
+    assert loaded.config == model.config
+    assert not loaded.training
+    assert loaded.state_dict().keys() == model.state_dict().keys()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], tensor), name
+    image = torch.rand(1, 3, 6, 5)
+    with torch.no_grad():
+        assert torch.equal(loaded(image, scale=2.7), model(image, scale=2.7))
+
+
+def test_saving_twice_gives_equal_bytes(model, saved):
+    first = saved.read_bytes(), saved.with_suffix(".json").read_bytes()
+    save_model(model, saved, FACTS)
+    assert (saved.read_bytes(), saved.with_suffix(".json").read_bytes()) == first
+    assert sorted(p.name for p in saved.parent.iterdir()) == ["small.json", "small.safetensors"]
+
+
+def test_card_says_what_the_weights_are(model, saved):
+    assert read_card(saved) == FACTS | {
+        "architecture": plain(model.config),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sha256": sha256(saved),
+        "torch": torch.__version__,
+        "lmf": version("lmf"),
+    }
+
+
+def test_missing_files_are_named(saved):
+    assert "nothing.safetensors: no such weights file" in refusal(
+        saved.with_name("nothing.safetensors")
+    )
+    saved.with_suffix(".json").unlink()
+    assert "small.json: no such card" in refusal(saved)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "7", '"sha256 architecture"', "\xff"])
+def test_card_that_is_none_is_refused(saved, text):
+    saved.with_suffix(".json").write_bytes(text.encode("latin-1"))
+    assert refusal(saved).startswith(f"{saved.with_suffix('.json')}: ")
+
+
+@pytest.mark.parametrize("name", ["architecture", "sha256"])
+def test_card_that_lacks_an_entry_is_refused(saved, name):
+    rewrite_card(saved, **{name: None})
+    assert f"the card names no {name}" in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda t: t.pop("encoder.head.0.weight"), "missing parameter encoder.head.0.weight;"),
+        (lambda t: [t.pop(name) for name in list(t)[:3]], "and 2 more"),
+        (lambda t: t.update(surplus=torch.zeros(1)), "unexpected parameter surplus;"),
+        (
+            lambda t: t.update({"encoder.head.0.bias": torch.zeros(9)}),
+            "misshapen parameter encoder.head.0.bias;",
+        ),
+    ],
+)
+def test_tensors_of_another_model_are_named(saved, change, said):
+    rewrite_tensors(saved, change)
+    assert said in refusal(saved)
+
+
+def test_weights_under_the_card_of_another_architecture_are_refused(small_model, saved):
+    rewrite_card(saved, architecture=plain(small_model("lm-liif").config))
+    assert "the file belongs to another model" in refusal(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"heads": 3}, "unknown name heads, did you mean head"),
+        ({"encoder": "edsr-tiny"}, "unknown encoder 'edsr-tiny'"),
+        ({"depth": "8"}, "depth is '8'"),
+    ],
+)
+def test_card_of_an_unknown_architecture_is_refused(model, saved, change, said):
+    rewrite_card(saved, architecture=plain(model.config) | change)
+    message = refusal(saved)
+    assert message.startswith(str(saved.with_suffix(".json")))
+    assert said in message
+
+
+def test_unwritable_place_is_one_clear_line(model, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ResourceError, match="cannot write here"):
+        save_model(model, tmp_path / "file" / "small.safetensors", FACTS)

@@ -1,0 +1,157 @@
+"""`lmf` does what it is told, or says in one line what is wrong and leaves nothing behind."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lmf.checkpoint import save_model
+from lmf.cli import main
+from lmf.study import doctor, upscaling
+
+ROOT = Path(__file__).resolve().parents[1]
+COMMANDS = ["fetch", "train", "evaluate", "report", "upscale", "notebook", "doctor"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: exit status, output, and the files that were not there before."""
+
+    status: int
+    out: str
+    err: str
+    new_files: set[str]
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch, small_model) -> Path:
+    """A study with one trained model and a few pictures, as the current folder."""
+    (tmp_path / "profiles").mkdir()
+    for name in ("params.yaml", "profiles/quick.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    weights = tmp_path / "results/quick/weights/edsr-baseline.safetensors"
+    save_model(small_model("lm-lte"), weights, {})
+    Image.effect_noise((14, 9), 99).convert("RGB").save(tmp_path / "in.png")
+    Image.new("RGBA", (14, 9)).save(tmp_path / "alpha.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "in.png").read_bytes()[:150])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def lmf(monkeypatch, capfd, tmp_path):
+    """A function that runs `lmf` with some words in this process."""
+
+    def run(*words: str) -> Outcome:
+        before = set(tmp_path.rglob("*"))
+        monkeypatch.setattr(sys, "argv", ["lmf", *words])
+        with pytest.raises(SystemExit) as leave:
+            main()
+        said = capfd.readouterr()
+        new = {p.relative_to(tmp_path).as_posix() for p in {*tmp_path.rglob("*")} - before}
+        return Outcome(int(leave.value.code or 0), said.out, said.err, new)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+UPSCALE = "upscale in.png out.png --scale 2"
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "said"),
+    [
+        ("upscal in.png", 2, "No such command 'upscal'. Did you mean 'upscale'? valid: "),
+        (f"{UPSCALE} --sclae 3", 2, "valid: --scale, --size, --model, --profile, --device"),
+        ("upscale in.png", 2, "Missing argument"),
+        ("upscale in.png out.png --scale two", 2, "Invalid value for '--scale'"),
+        (f"{UPSCALE} --profile quik", 1, "unknown profile 'quik', did you mean quick?"),
+        (f"{UPSCALE} --model rdn", 1, "no trained model 'rdn' in profile quick; trained: edsr-b"),
+        ("train rnd", 1, "unknown variant 'rnd', did you mean rdn?"),
+        ("evaluate bicubc", 1, "unknown model 'bicubc', did you mean bicubic? valid: bicubic"),
+        ("evaluate rdn", 1, "results/quick/weights/rdn.safetensors: no such weights file"),
+        (f"{UPSCALE} --model no.safetensors", 1, "no.safetensors: no such weights file"),
+        ("upscale none.png out.png --scale 2", 1, "none.png: no such file"),
+        ("upscale cut.png out.png --scale 2", 1, "cut.png: not a readable picture"),
+        ("upscale in.png out.png --scale 0.5", 1, "scale is 0.5: use a finite number of at"),
+        ("upscale in.png out.png --scale nan", 1, "scale is nan"),
+        ("upscale in.png out.png --scale 9999", 1, "is more than 268,435,456 pixels"),
+        ("upscale in.png out.png", 1, "give either size=(H, W) or scale=s"),
+        ("upscale in.png out.png --size 0x9", 1, "size is (9, 0)"),
+        ("upscale in.png in.png/out.png --scale 2", 1, "in.png/out.png: cannot write here"),
+        ("upscale in.png results --scale 2", 1, "results: unknown picture format ''; use .png"),
+        ("upscale in.png out.xyz --scale 2", 1, "out.xyz: unknown picture format '.xyz'"),
+        ("upscale alpha.png out.jpg --scale 2", 1, "out.jpg: cannot write mode RGBA as JPEG"),
+        (f"{UPSCALE} --device cuda:7", 1, "device cuda:7 is not there"),
+        ("use-images nowhere", 1, "nowhere: no such folder"),
+        ("notebook run none.ipynb out.ipynb", 1, "none.ipynb: no such notebook"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_nothing_is_written(place, lmf, line, status, said):
+    outcome = lmf(*line.split())
+    assert (outcome.status, outcome.out, outcome.new_files) == (status, "", set())
+    assert outcome.err.startswith("lmf: ")
+    assert outcome.err.count("\n") == 1
+    assert said in outcome.err
+
+
+def test_upscale_writes_the_picture_and_says_so(place, lmf):
+    outcome = lmf("upscale", "in.png", "new/out.png", "--scale", "2.7", "--device", "cpu")
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.new_files == {"new", "new/out.png"}
+    assert outcome.out.startswith("in.png 14x9 -> new/out.png 38x24 with results/quick/weights")
+    assert outcome.out.endswith("edsr-baseline.safetensors on cpu\n")
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, None])
+def test_ctrl_c_and_sigterm_exit_130_with_one_line(place, lmf, monkeypatch, interruption):
+    def interrupted(*args, **options):
+        if interruption:
+            raise interruption
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(upscaling.Enhancer, "enhance", interrupted)
+    outcome = lmf(*UPSCALE.split())
+    assert (outcome.status, outcome.new_files) == (130, set())
+    assert outcome.err.startswith("lmf: interrupted")
+    assert outcome.err.count("\n") == 1
+
+
+def test_missing_package_is_named(place, lmf, monkeypatch):
+    monkeypatch.setitem(sys.modules, "papermill", None)
+    (place / "a.ipynb").write_text('{"cells": []}')
+    outcome = lmf("notebook", "run", "a.ipynb", "b.ipynb")
+    assert (outcome.status, outcome.err.count("\n")) == (1, 1)
+    assert "papermill is not installed; pip install" in outcome.err
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_doctor_exits_1_if_something_is_missing(lmf, monkeypatch, good):
+    monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding("thing", good, "looked at")])
+    assert lmf("doctor").status == int(not good)
+
+
+def test_no_command_shows_the_help(lmf):
+    assert lmf().err == lmf("--help").out
+    for command in COMMANDS:
+        assert lmf(command, "--help").status == 0
+
+
+def test_help_and_import_do_not_wait_for_torch():
+    """Both in one fresh interpreter, as its start takes longest."""
+    code = (
+        "import sys, lmf\nimport lmf.cli\nsys.argv = ['lmf', '--help']\n"
+        "try:\n    lmf.cli.main()\nexcept SystemExit as leave:\n    assert not leave.code\n"
+        "heavy = {'torch', 'numpy', 'pandas', 'PIL', 'pydantic', 'papermill'} & set(sys.modules)\n"
+        "assert not heavy, heavy\nassert lmf.create_model and 'torch' in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    for command in COMMANDS:
+        assert f"\n  {command} " in done.stdout

@@ -1,0 +1,154 @@
+"""Configuration is strict: what it does not know, it names, with what it knows instead."""
+
+import datetime
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from lmf.core.config import Config, choose, parse, plain
+from lmf.core.errors import ConfigError
+from lmf.nets.cross_scale import CrossScaleConfig
+from lmf.study.params import read_params, weights_of, workspace
+from lmf.study.profile import ABLATIONS, model_config, read_profile
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Inner(Config):
+    width: int
+    rate: float = 0.5
+
+
+@dataclass(frozen=True)
+class Outer(Config):
+    name: str
+    sizes: tuple[int, ...]
+    inner: Inner | None = None
+    flag: bool = False
+
+
+GOOD = {"name": "a", "sizes": [1, 2], "inner": {"width": 3}}
+
+
+def refusal(**change) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse(Outer, GOOD | change, "some.yaml")
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_plain_and_parse_are_inverse():
+    config = parse(Outer, GOOD, "here")
+    assert config == Outer("a", (1, 2), Inner(3))
+    assert parse(Outer, plain(config), "here") == config
+
+
+def test_unknown_name_is_named_with_the_nearest_and_the_valid_ones_of_its_level():
+    expected = "some.yaml: unknown name flga, did you mean flag? valid: name, sizes, inner, flag"
+    assert refusal(flga=True) == expected
+    expected = "unknown name inner.widht, did you mean width? valid: width, rate"
+    assert expected in refusal(inner={"widht": 3})
+
+
+def test_misspelt_required_name_is_reported_as_misspelt():
+    with pytest.raises(ConfigError, match="unknown name nmae, did you mean name"):
+        parse(Outer, {"nmae": "a", "sizes": []}, "here")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"sizes": ["4"]}, "sizes.0 is '4'"),
+        ({"sizes": [True]}, "sizes.0 is True"),
+        ({"sizes": [1.5]}, "sizes.0 is 1.5"),
+        ({"flag": 1}, "flag is 1"),
+        ({"inner": [1]}, "inner is [1]"),
+        ({"inner": {"width": 1, "rate": float("nan")}}, "inner.rate is nan"),
+        ({"sizes": datetime.date(2024, 2, 1)}, "sizes is '2024-02-01'"),
+        ({"inner": {}}, "inner.width is missing"),
+    ],
+    ids=str,
+)
+def test_value_of_another_type_is_refused(change, said):
+    assert refusal(**change).startswith(f"some.yaml: {said}")
+
+
+def test_choose_names_offender_nearest_and_valid():
+    assert choose("colour", "red", ["red", "blue"]) == "red"
+    with pytest.raises(ConfigError, match="unknown colour 'bleu', did you mean blue"):
+        choose("colour", "bleu", ["red", "blue"])
+
+
+@pytest.mark.parametrize("change", [{"window": 50, "scales": (4,)}, {"scales": ()}, {"window": 0}])
+def test_impossible_cross_scale_windows_are_refused(change):
+    with pytest.raises(ConfigError, match="cross-scale"):
+        CrossScaleConfig(**change)
+
+
+@pytest.mark.parametrize("name", [path.stem for path in (ROOT / "profiles").glob("*.yaml")])
+def test_every_profile_and_variant_is_valid(name):
+    profile = read_profile(name, ROOT)
+    for variant in (*profile.encoders, *ABLATIONS):
+        model_config(profile, variant)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A function of (file, **changes) that writes a changed copy of the study's settings."""
+
+    def write(file: str = "params.yaml", **changes) -> Path:
+        for name in ("params.yaml", "profiles/quick.yaml"):
+            values = yaml.safe_load((ROOT / name).read_text())
+            values |= changes if name == file else {}
+            path = tmp_path / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(yaml.safe_dump(values))
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"scael": 4}, r"quick.yaml: unknown name scael, did you mean scales\?"),
+        ({"model": {"fuorier": 3}}, "unknown name fuorier, did you mean fourier"),
+        ({"cross_scale": {"window": 50, "scales": [3]}}, "window 50 is no multiple of 2 x 3"),
+        ({"scales": [2, 0.5]}, "scale 0.5 is below 1"),
+        ({"protocol": "y"}, "unknown protocol 'y'; valid: benchmark_y"),
+        ({"base": "edsr"}, "unknown base 'edsr'; valid: edsr-baseline"),
+        ({"encoders": {"edsr-baseline": "edsr-smal"}}, "unknown encoder 'edsr-smal', did you"),
+        ({"test_sets": ["set5"]}, "unknown set of a crop 'photos-test'; valid: set5"),
+    ],
+    ids=str,
+)
+def test_wrong_profile_is_refused_by_file_and_name(place, changes, said):
+    with pytest.raises(ConfigError, match=said):
+        read_profile("quick", place("profiles/quick.yaml", **changes))
+
+
+def test_unknown_name_in_params_is_refused(place):
+    with pytest.raises(ConfigError, match=r"params.yaml: unknown name varaints, did you mean"):
+        read_params(place(varaints=["rdn"]))
+
+
+def test_wrong_profile_name_lists_the_profiles(place):
+    with pytest.raises(ConfigError, match="unknown profile 'quik', did you mean quick"):
+        workspace(None, place(profile="quik"))
+
+
+def test_outside_the_repository_the_message_says_where_to_go(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for profile in (None, "quick"):
+        with pytest.raises(ConfigError, match="run from the repository's root"):
+            weights_of("edsr-baseline", profile)
+
+
+@pytest.mark.parametrize("text", ["- a\n", "a: [1\n", "just words"])
+def test_settings_that_are_no_mapping_are_refused(tmp_path, text):
+    (tmp_path / "params.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"params.yaml: (not YAML|expected names and values)"):
+        read_params(tmp_path)

@@ -1,0 +1,222 @@
+"""A published data set arrives whole or not at all, whatever the network and the archive do."""
+
+import struct
+import zlib
+from dataclasses import replace
+
+import pytest
+from misbehaving_server import Reply, Server
+from small_sets import (
+    GOOD,
+    HASTE,
+    HR,
+    MEMBERS,
+    SHA256,
+    Notes,
+    assert_nothing_half_placed,
+    assert_whole,
+    encrypted,
+    entry_at,
+    picture,
+    zipped,
+)
+
+from lmf.core.errors import DataError
+from lmf.data import supply
+from lmf.data.fetch import fetch_set
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    with Server(files={"/set.zip": GOOD}) as running:
+        yield running
+
+
+def test_a_set_arrives_and_a_second_fetch_asks_nobody(server, tmp_path):
+    first = fetch_set(entry_at(server.url), tmp_path)
+    second = fetch_set(entry_at(server.url), tmp_path)
+    assert first == second
+    assert first.source == "archive"
+    assert first.bytes == sum(map(len, MEMBERS.values()))
+    assert len(server.seen) == 1
+    assert_whole(tmp_path)
+    assert not list(tmp_path.rglob("*.zip")), "the archive should be gone"
+
+
+def test_kept_archive_is_used_again(server, tmp_path):
+    first = fetch_set(entry_at(server.url), tmp_path, keep_archives=True)
+    (tmp_path / "some").rename(tmp_path / "elsewhere")
+    assert fetch_set(entry_at(server.url), tmp_path) == first
+    assert len(server.seen) == 1
+    assert (tmp_path / "archives" / "set.zip").read_bytes() == GOOD
+
+
+def test_a_shared_archive_stays_until_all_its_sets_are_in_place(server, tmp_path, monkeypatch):
+    both = {name: entry_at(server.url, name=name) for name in ("one", "two")}
+    monkeypatch.setattr(supply, "CATALOGUE", both)
+    for entry in both.values():
+        fetch_set(entry, tmp_path)
+    assert len(server.seen) == 1
+    assert not list(tmp_path.rglob("*.zip"))
+
+
+CUT = Reply(share=0.5)
+HALF = int(len(GOOD) * 0.5)
+OTHER = GOOD[:50] + bytes([GOOD[50] ^ 1]) + GOOD[51:]
+
+
+@pytest.mark.parametrize(
+    ("plan", "ranges"),
+    [
+        pytest.param([CUT], ["", f"bytes={HALF}-"], id="cut at half, resumed"),
+        pytest.param(
+            [CUT, Reply(ranges=False)], ["", f"bytes={HALF}-"], id="no range support: all again"
+        ),
+        pytest.param([Reply(share=0, stall=0.5)], ["", ""], id="silent, then well"),
+        pytest.param(
+            [Reply(share=0.5, stall=0.5)], ["", f"bytes={HALF}-"], id="silent half-way, resumed"
+        ),
+        pytest.param([Reply(503), Reply(503)], ["", "", ""], id="503 twice, then well"),
+        pytest.param([Reply(429)], ["", ""], id="too many requests, then well"),
+        pytest.param(
+            [Reply(share=0.5, claims=0)], ["", f"bytes={HALF}-"], id="ends early without a length"
+        ),
+        pytest.param(
+            [Reply(body=OTHER, share=0.5)],
+            ["", f"bytes={HALF}-", ""],
+            id="half of another file, resumed, seen by its checksum, all again",
+        ),
+    ],
+)
+def test_a_passing_fault_is_survived(plan, ranges, server, tmp_path):
+    server.plan["/set.zip"] = list(plan)
+    fetch_set(entry_at(server.url), tmp_path, transfer=HASTE)
+    assert [wanted for _, wanted in server.seen] == ranges
+    assert_whole(tmp_path)
+
+
+LASTING = {
+    "404": (Reply(404), "HTTP 404"),
+    "503": (Reply(503), "HTTP 503.*3 times"),
+    "silent": (Reply(share=0, stall=0.5), "nothing for 0.3 s, 3 times"),
+    "web page": (Reply(body=b"<html>login" + b" " * (len(GOOD) - 11)), "web page"),
+    "short web page": (Reply(body=b"<!doctype html>", claims=0), "web page"),
+    "LFS pointer": (Reply(body=b"version https://git-lfs.github.com", claims=0), "Git LFS pointer"),
+    "wrong length": (Reply(body=GOOD[:-7]), f"{len(GOOD) - 7} bytes instead of {len(GOOD)}"),
+    "too long": (Reply(body=GOOD + b"more", claims=0), "other bytes"),
+    "wrong bytes": (Reply(body=OTHER), "other bytes"),
+    "always cut": (Reply(share=0.0), "3 times"),
+}
+
+
+@pytest.mark.parametrize(("reply", "said"), LASTING.values(), ids=LASTING)
+def test_a_lasting_fault_leads_to_the_next_mirror(reply, said, server, tmp_path):
+    server.plan["/set.zip"] = [reply] * 10
+    server.files["/mirror/set.zip"] = GOOD
+    notes = Notes()
+    entry = entry_at(server.url, (f"{server.url}/mirror/set.zip",))
+    fetch_set(entry, tmp_path, progress=notes, transfer=HASTE)
+    assert server.seen[-1] == ("/mirror/set.zip", "")
+    assert any(f"{server.url}/set.zip" in note for note in notes.notes)
+    assert_whole(tmp_path)
+
+
+@pytest.mark.parametrize(("reply", "said"), LASTING.values(), ids=LASTING)
+def test_when_no_mirror_is_left_the_message_helps_and_a_rerun_completes(
+    reply, said, server, tmp_path
+):
+    server.plan["/set.zip"] = [reply] * 3
+    with pytest.raises(DataError, match=said) as caught:
+        fetch_set(entry_at(server.url), tmp_path, transfer=HASTE)
+    message = str(caught.value)
+    assert "\n" not in message
+    for part in (
+        f"{server.url}/set.zip",
+        str(tmp_path / "archives"),
+        str(tmp_path / "some"),
+        SHA256,
+    ):
+        assert part in message
+    assert_nothing_half_placed(tmp_path)
+    assert not list(tmp_path.rglob("set.zip")), "wrong bytes should be deleted"
+    server.plan.clear()
+    fetch_set(entry_at(server.url), tmp_path, transfer=HASTE)
+    assert_whole(tmp_path)
+
+
+def test_nobody_listens(tmp_path):
+    with pytest.raises(DataError, match="3 times"):
+        fetch_set(entry_at("http://127.0.0.1:9"), tmp_path, transfer=HASTE)
+    assert_nothing_half_placed(tmp_path)
+
+
+def test_without_a_published_checksum_the_first_one_counts(server, tmp_path):
+    entry = entry_at(server.url, pinned=False)
+    notes = Notes()
+    fetch_set(entry, tmp_path, progress=notes)
+    assert any(SHA256 in note for note in notes.notes)
+    (tmp_path / "some").rename(tmp_path / "elsewhere")
+    server.files["/set.zip"] = OTHER
+    with pytest.raises(DataError, match="other bytes"):
+        fetch_set(entry, tmp_path, transfer=HASTE)
+
+
+DAMAGED = picture(0)[:-400]
+BAD_CHECKSUMS = picture(0)[:90] + b"\x00" + picture(0)[91:]
+ARCHIVES = {
+    "truncated": (GOOD[: len(GOOD) // 2], "truncated or damaged"),
+    "encrypted": (encrypted(GOOD), "encrypted"),
+    "nested": (zipped({"set/inner.zip": GOOD}), "only another archive"),
+    "escapes": (zipped(MEMBERS | {"../../escaped.png": HR["0.png"]}), "points outside"),
+    "absolute": (zipped(MEMBERS | {"/tmp/escaped.png": HR["0.png"]}), "points outside"),
+    "damaged": (zipped(MEMBERS | {"top/HR/3.png": DAMAGED}), r"HR/3\.png is not a readable"),
+    "flipped": (zipped(MEMBERS | {"top/HR/3.png": BAD_CHECKSUMS}), r"HR/3\.png is not a readable"),
+    "no picture": (zipped(MEMBERS | {"top/HR/3.png": b"words"}), r"HR/3\.png is not a readable"),
+    "one missing": (
+        zipped({k: v for k, v in MEMBERS.items() if "5" not in k}),
+        "5 HR pictures instead of 6",
+    ),
+    "one unpaired": (
+        zipped({k: v for k, v in MEMBERS.items() if "5x2" not in k}),
+        "do not pair up: look for 5x2",
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "said"), ARCHIVES.values(), ids=ARCHIVES)
+def test_a_bad_archive_is_refused_and_a_rerun_completes(content, said, server, tmp_path):
+    server.files["/set.zip"] = content
+    root = tmp_path / "deep" / "data"
+    with pytest.raises(DataError, match=said) as caught:
+        fetch_set(entry_at(server.url, pinned=False), root, transfer=HASTE)
+    assert str(root / "archives") in str(caught.value)
+    assert_nothing_half_placed(root)
+    assert not list(tmp_path.rglob("escaped.png"))
+    server.files["/set.zip"] = GOOD
+    fetch_set(entry_at(server.url, pinned=False), root, transfer=HASTE)
+    assert_whole(root)
+
+
+def test_a_damaged_jpeg_is_noticed(tmp_path):
+    folder = tmp_path / "mirror" / "some" / "HR"
+    folder.mkdir(parents=True)
+    (folder / "a.jpg").write_bytes(picture(1, "JPEG", (300, 300))[:-2000])
+    entry = replace(entry_at("http://127.0.0.1:9"), images=1)
+    with pytest.raises(
+        DataError, match=r"HR/a\.jpg is not a readable picture \(image file is trunc"
+    ):
+        fetch_set(entry, tmp_path / "data", tmp_path / "mirror")
+
+
+def test_a_png_whose_pixels_end_early_is_noticed_although_its_checksums_hold(tmp_path):
+    png = HR["0.png"]
+    at = png.index(b"IDAT")
+    (length,) = struct.unpack(">I", png[at - 4 : at])
+    body = png[at : at + 4 + length - 500]
+    cut = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    (tmp_path / "some").mkdir()
+    (tmp_path / "some" / "a.png").write_bytes(png[: at - 4] + cut + png[at + length + 8 :])
+    entry = replace(entry_at("http://127.0.0.1:9"), images=1)
+    with pytest.raises(DataError, match="pixels end early"):
+        fetch_set(entry, tmp_path / "data", tmp_path)

@@ -1,0 +1,157 @@
+"""The engine: a resumed run is an uninterrupted run, and broken runs say so."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+
+from lmf.core.errors import CheckpointError, InputError
+from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
+from lmf.model import MODELS, with_options
+from lmf.train.config import TrainConfig
+from lmf.train.engine import DivergedError, Run, initial_model, train
+from lmf.train.schedule import learning_rate
+
+CONFIG = TrainConfig(
+    steps=9,
+    batch=2,
+    patch=6,
+    queries=20,
+    scales=(1.0, 4.0),
+    lr=1e-3,
+    lr_min=1e-5,
+    warmup=2,
+    ema=0.9,
+    clip=1.0,
+    precision="fp32",
+    log_every=2,
+    validate_every=4,
+    save_every=3,
+)
+MODEL = with_options(
+    MODELS["lm-lte"], {"encoder": "edsr-small", "fourier": 8, "hidden": [8]}, "test"
+)
+
+
+class Killed(BaseException):
+    """Stands for a process that ends between two steps."""
+
+
+@pytest.fixture
+def pictures() -> Pictures:
+    noise = torch.Generator().manual_seed(3)
+    pixels = [torch.randint(0, 256, (3, 40, 50), generator=noise, dtype=torch.uint8) for _ in "ab"]
+    return Pictures(("a.png", "b.png"), tuple(pixels))
+
+
+def run_training(folder: Path, pictures: Pictures, config=CONFIG, die_at: int | None = None):
+    def on_step(step: int, loss: float) -> None:
+        if step == die_at:
+            raise Killed
+
+    return train(
+        Run(MODEL, config, seed=5, data="digest"),
+        pictures,
+        folder,
+        fabric=Fabric(accelerator="cpu", devices=1),
+        validate=lambda model: float(sum(p.detach().sum() for p in model.parameters())),
+        on_step=on_step,
+    )
+
+
+@pytest.mark.parametrize("die_at", [1, 4, 7, 9])
+def test_resumed_equals_uninterrupted(tmp_path, pictures, die_at):
+    whole = run_training(tmp_path / "whole", pictures)
+    with pytest.raises(Killed):
+        run_training(tmp_path / "cut", pictures, die_at=die_at)
+    resumed = run_training(tmp_path / "cut", pictures)
+    assert resumed.rows == whole.rows
+    for name, tensor in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], tensor), name
+
+
+def test_dense_and_sampled_training_both_learn(tmp_path, pictures):
+    for queries in (None, 16):
+        config = dataclasses.replace(CONFIG, queries=queries)
+        trained = run_training(tmp_path / str(queries), pictures, config)
+        before = initial_model(MODEL).render_mlp.linears[-1].weight
+        assert not torch.equal(trained.model.render_mlp.linears[-1].weight, before)
+
+
+def test_resume_under_another_config_is_refused_by_name(tmp_path, pictures):
+    with pytest.raises(Killed):
+        run_training(tmp_path, pictures, die_at=4)
+    other = dataclasses.replace(CONFIG, lr=5e-4)
+    with pytest.raises(CheckpointError, match=r"train\.lr \(0\.001, now 0\.0005\)"):
+        run_training(tmp_path, pictures, other)
+
+
+def test_a_damaged_state_is_refused(tmp_path, pictures):
+    with pytest.raises(Killed):
+        run_training(tmp_path, pictures, die_at=4)
+    state = tmp_path / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="damaged"):
+        run_training(tmp_path, pictures)
+
+
+def test_three_non_finite_losses_end_the_run(tmp_path, pictures, monkeypatch):
+    monkeypatch.setattr(
+        "lmf.train.engine._loss", lambda *a: torch.tensor(1.0, requires_grad=True) * float("nan")
+    )
+    with pytest.raises(DivergedError, match="step 3: loss nan"):
+        run_training(tmp_path, pictures)
+
+
+def test_one_non_finite_loss_is_skipped(tmp_path, pictures, monkeypatch, caplog):
+    from lmf.train import engine
+
+    original, calls = engine._loss, []
+
+    def once(*arguments):
+        calls.append(1)
+        loss = original(*arguments)
+        return loss * float("nan") if len(calls) == 2 else loss
+
+    monkeypatch.setattr("lmf.train.engine._loss", once)
+    trained = run_training(tmp_path, pictures)
+    assert "step 2: loss nan" in caplog.text
+    assert all(torch.isfinite(p).all() for p in trained.model.parameters())
+
+
+def test_initial_model_is_bilinear(pictures):
+    model = initial_model(MODEL).eval()
+    image = torch.rand(1, 3, 7, 9)
+    with torch.no_grad():
+        enlarged = model(image, size=(20, 31))
+    expected = torch.nn.functional.interpolate(image, (20, 31), mode="bilinear")
+    torch.testing.assert_close(enlarged, expected)
+
+
+def test_batches_depend_on_seed_and_step_alone(pictures):
+    settings = {"batch": 3, "patch": 5, "scales": (1.0, 4.0)}
+    first = draw_batch(pictures, stream(0, 7), **settings)
+    again = draw_batch(pictures, stream(0, 7), **settings)
+    other = draw_batch(pictures, stream(0, 8), **settings)
+    assert torch.equal(first.hr, again.hr)
+    assert torch.equal(first.lr, again.lr)
+    assert first.hr.shape != other.hr.shape or not torch.equal(first.hr, other.hr)
+    assert first.lr.shape == (3, 3, 5, 5)
+
+
+def test_learning_rate_rises_then_falls():
+    rates = [learning_rate(CONFIG, step) for step in range(CONFIG.steps)]
+    assert rates[0] == pytest.approx(CONFIG.lr / 2)
+    assert max(rates) == rates[1] == rates[2] == CONFIG.lr
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[-1] >= CONFIG.lr_min
+
+
+def test_a_picture_smaller_than_the_patch_is_named(tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (30, 9)).save(tmp_path / "thin.png")
+    with pytest.raises(InputError, match=r"thin\.png: 30x9 is smaller than the 24-pixel"):
+        load_pictures([tmp_path / "thin.png"], torch.device("cpu"), smallest=24)

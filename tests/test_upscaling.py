@@ -1,0 +1,138 @@
+"""`lmf upscale` from file to file: the enhancer's picture, in the format asked for."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lmf.checkpoint import load_model, save_model
+from lmf.core.errors import InputError, ResourceError
+from lmf.data.pictures import open_picture, read_rgb
+from lmf.deploy.enhancer import Enhancer
+from lmf.study.upscaling import parse_size, upscale_file
+
+ORIENTATION = 0x0112
+
+
+@pytest.fixture
+def weights(tmp_path, small_model) -> Path:
+    path = tmp_path / "weights.safetensors"
+    save_model(small_model("lm-lte"), path, {})
+    return path
+
+
+@pytest.fixture
+def source(tmp_path):
+    """A function that writes a random 14 x 9 picture of a mode and returns its path."""
+
+    def write(mode: str = "RGB", name: str = "in.png", **options) -> Path:
+        colours = np.random.default_rng(0).integers(0, 256, (9, 14, 4), dtype=np.uint8)
+        deep = colours[..., 0].astype(np.uint16) * 257
+        picture = (
+            Image.fromarray(deep) if mode == "I;16" else Image.fromarray(colours).convert(mode)
+        )
+        picture.save(tmp_path / name, **options)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("scale", [1, 2.7])
+def test_file_holds_what_the_enhancer_returns(source, weights, tmp_path, mode, scale):
+    target = tmp_path / "new" / "out.png"
+    line = upscale_file(source(mode), target, scale, None, weights, "cpu")
+    expected = Enhancer(load_model(weights), "cpu").enhance(open_picture(source(mode)), scale=scale)
+    result = open_picture(target)
+    assert result.mode == mode
+    np.testing.assert_array_equal(np.asarray(result), np.asarray(expected))
+    assert f"14x9 -> {target} {result.width}x{result.height} with {weights} on cpu" in line
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.parametrize(
+    ("mode", "name"),
+    [("RGBA", "out.webp"), ("I;16", "out.TIF"), ("RGB", "out.jpg"), ("P", "out.bmp")],
+)
+def test_other_formats(source, weights, tmp_path, mode, name):
+    upscale_file(source(mode), tmp_path / name, None, "21x10", weights, "cpu")
+    result = open_picture(tmp_path / name)
+    assert (result.mode, result.size) == ("RGB" if mode == "P" else mode, (21, 10))
+
+
+def test_picture_is_turned_upright_before_its_size_is_taken(source, weights, tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    turned = source(name="in.jpg", exif=exif, icc_profile=b"profile")
+    target = tmp_path / "out.jpg"
+    assert "9x14 -> " in upscale_file(turned, target, 2, None, weights, "cpu")
+    with Image.open(target) as result:
+        assert result.size == (18, 28)
+        assert result.getexif().get(ORIENTATION, 1) == 1
+        assert result.info["icc_profile"] == b"profile"
+
+
+def test_full_disk_leaves_the_old_file(source, weights, tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    target = tmp_path / "out.png"
+    target.write_text("old")
+    before = [source(), *tmp_path.iterdir()]
+    monkeypatch.setattr("lmf.core.files._flush", full)
+    with pytest.raises(ResourceError, match="No space left on device"):
+        upscale_file(source(), target, 2, None, weights, "cpu")
+    assert target.read_text() == "old"
+    assert set(tmp_path.iterdir()) == set(before)
+
+
+def test_what_a_format_cannot_hold_is_refused_before_any_work(source, tmp_path):
+    for mode, name, said in [
+        ("RGBA", "out.jpg", "cannot write mode RGBA as JPEG; use .png"),
+        ("I;16", "out.webp", "WEBP cannot hold 16 bits"),
+        ("RGB", "out.psd", "unknown picture format '.psd'"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            upscale_file(source(mode), tmp_path / name, 2, None, tmp_path / "no.safetensors", "cpu")
+
+
+def test_pictures_of_a_set_keep_their_brightness_whatever_their_depth(source):
+    grey = read_rgb(source("L"))
+    assert (grey.shape, grey.dtype) == ((9, 14, 3), np.uint8)
+    np.testing.assert_array_equal(grey[..., 0], np.asarray(open_picture(source("L"))))
+    deep = np.asarray(open_picture(source("I;16")))
+    np.testing.assert_array_equal(read_rgb(source("I;16")), np.stack([deep // 257] * 3, -1))
+    with pytest.raises(InputError, match="32 bits per pixel"):
+        read_rgb(source("F", "in.tif"))
+
+
+def png(width: int, height: int, depth: int, pixels: bytes) -> bytes:
+    """An RGB PNG file, whole or not."""
+    header = struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(pixels)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+
+
+def test_16_bit_colour_is_announced_as_8_bit(tmp_path, caplog):
+    (tmp_path / "deep.png").write_bytes(png(2, 1, 16, bytes(13)))
+    assert open_picture(tmp_path / "deep.png").mode == "RGB"
+    assert "16-bit colour is read as 8-bit" in caplog.text
+
+
+def test_picture_too_large_to_decode_is_refused(tmp_path):
+    (tmp_path / "huge.png").write_bytes(png(50_000, 50_000, 8, b""))
+    with pytest.raises(InputError, match=r"huge.png: not a readable picture .*exceeds limit"):
+        open_picture(tmp_path / "huge.png")
+
+
+@pytest.mark.parametrize("text", ["20", "x", "axb", "-2x3", "2.5x3", "²x3", "2x3x4"])
+def test_size_is_width_x_height(text):
+    assert parse_size("1920X1080") == (1080, 1920)
+    with pytest.raises(InputError, match="write WIDTHxHEIGHT"):
+        parse_size(text)
