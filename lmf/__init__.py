@@ -9,6 +9,7 @@ Names are imported when first used, so that `lmf --help` does not wait for torch
 """
 
 import importlib
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("lmf")
     if name == "metrics":
         return importlib.import_module("lmf.metrics")
     if name in _HOME:

@@ -81,6 +81,19 @@ def gains(rows: "pd.DataFrame", reference: "pd.DataFrame") -> Figure:
     return figure
 
 
+def lines(x: Sequence[float], named: Mapping[str, ArrayLike], xlabel: str, ylabel: str) -> Figure:
+    """One line per name over common x values, logarithmic in y."""
+    figure = Figure(figsize=(4.6, 3.1))
+    axes = figure.subplots()
+    for name, values in named.items():
+        axes.semilogy(x, np.asarray(values), "-o", label=name)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    axes.grid(color="0.9")
+    axes.legend(frameon=False)
+    return figure
+
+
 def _as_array(picture: Tensor | ArrayLike) -> np.ndarray:
     if isinstance(picture, Tensor):
         planes = picture.detach().cpu().reshape(picture.shape[-3:])

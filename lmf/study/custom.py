@@ -19,6 +19,8 @@ def use_images(folder: Path, root: Path = Path()) -> str:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name one that holds your pictures")
+    if folder.resolve().is_relative_to((root / "data").resolve()):
+        raise DataError(f"{folder}: data/ is where sets are put; name a folder outside of it")
     pictures = pictures_in(folder)
     if not pictures:
         raise DataError(f"{folder}: no picture in it (png, jpg, bmp, tif or webp); add some")

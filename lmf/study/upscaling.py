@@ -13,6 +13,9 @@ from lmf.data.pictures import open_picture
 from lmf.deploy.enhancer import Enhancer, output_mode
 from lmf.model import target_size
 
+JPEG_QUALITY = 95
+"""Of lossy formats; Pillow's default of 75 would undo what the model adds."""
+
 LARGEST_OUTPUT = 1 << 28
 """Pixels; larger outputs are refused before anything is computed."""
 
@@ -73,7 +76,7 @@ def _save(picture: Image.Image, file: BinaryIO, target: Path) -> None:
     if picture.mode == "I;16" and name not in DEEP_FORMATS:
         raise InputError(f"{target}: {name} cannot hold 16 bits; use .png or .tif")
     try:
-        picture.save(file, name, icc_profile=picture.info.get("icc_profile"))
+        picture.save(file, name, icc_profile=picture.info.get("icc_profile"), quality=JPEG_QUALITY)
     except (OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's refusal, not the format's
