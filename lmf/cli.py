@@ -104,8 +104,8 @@ def fetch(
 
     Example: lmf fetch set5 set14 --mirror ~/sr-data
     """
-    from lmf.study.fetching import fetch_sets
     from lmf.study.progress import fetch_progress
+    from lmf.study.stages.fetch import fetch_sets
 
     with fetch_progress() as progress:
         fetch_sets(sets, profile, mirror, keep_archives, progress)
@@ -130,7 +130,7 @@ def train(
     settings = read_profile(place.profile)
     model_config(settings, variant)
     chosen = choose_device(device)
-    from lmf.study.training import train_variant  # takes seconds: a wrong name need not wait
+    from lmf.study.stages.train import train_variant  # takes seconds: a wrong name need not wait
 
     typer.echo(f"training {variant} of profile {place.profile} on {chosen}", err=True)
     with counter(f"train {variant}", settings.train.steps, every=settings.train.log_every) as count:
@@ -149,9 +149,9 @@ def evaluate(
     """
     from lmf.core.config import choose
     from lmf.deploy.device import choose_device
-    from lmf.study.evaluation import evaluate_model
     from lmf.study.params import workspace
     from lmf.study.profile import ABLATIONS, BASELINES, read_profile
+    from lmf.study.stages.evaluate import evaluate_model
 
     place = workspace(profile)
     settings = read_profile(place.profile)

@@ -26,7 +26,10 @@ class LteHead(Head[FourierCode]):
         self.basis = FourierBasis(fourier, cell, position or compressed > 0)
         self.latent_inputs = fourier
         self.render_code = 2 * compressed
-        self.render_basis = FourierBasis(compressed, cell, position) if compressed else self.basis
+        if compressed:
+            self.render_basis = FourierBasis(compressed, cell, position)
+        else:  # a second name, not a second child: its phase must not be saved twice
+            object.__setattr__(self, "render_basis", self.basis)
 
     def code(self, feature: Tensor) -> FourierCode:
         """Amplitudes and frequencies by one 3x3 convolution each."""

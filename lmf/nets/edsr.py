@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -21,6 +22,23 @@ EDSR_PRESETS = {
     "edsr": EdsrConfig(blocks=32, channels=256, residual_scale=0.1),
     "edsr-small": EdsrConfig(blocks=4, channels=32),
 }
+
+
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+"""Mean red, green and blue of DIV2K's training pictures, in [0, 1]."""
+
+
+class MeanShift(nn.Module):
+    """Frozen 1x1 convolution that adds `sign` times the mean colour; kept, but never applied.
+
+    EDSR's authors centred their images with it. LIIF and all that followed normalise by 0.5 instead
+    and skip it, yet every official file holds its 12 numbers and every official count includes them.
+    """
+
+    def __init__(self, sign: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.eye(3)[:, :, None, None], requires_grad=False)
+        self.bias = nn.Parameter(sign * torch.tensor(DIV2K_MEAN), requires_grad=False)
 
 
 class ResidualBlock(nn.Module):
@@ -48,6 +66,7 @@ class Edsr(nn.Module):
         self.config = config
         self.out_channels = config.channels
         channels = config.channels
+        self.sub_mean, self.add_mean = MeanShift(-1), MeanShift(1)
         self.head = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1))
         blocks = [ResidualBlock(channels, config.residual_scale) for _ in range(config.blocks)]
         self.body = nn.Sequential(*blocks, nn.Conv2d(channels, channels, 3, padding=1))

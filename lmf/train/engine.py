@@ -76,51 +76,96 @@ def train(
         CheckpointError: `folder` holds the state of another run.
     """
     config = run.train
-    torch.manual_seed(run.seed)
-    model = initial_model(run.model)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-    averaged = cast(Lmf, average.module)
-    average.to(fabric.device)
-    wrapped, optimizer = fabric.setup(model, torch.optim.Adam(model.parameters(), config.lr))
-    wrapped.mark_forward_method("encode")
-    wrapped.mark_forward_method("render")
-    wrapped.mark_forward_method("query")
-    progress = Progress(0, [])
+    parts = _assemble(run, fabric)
     state = folder / "state.safetensors"
+    progress = Progress(0, [])
     if state.exists():
-        progress = load_state(state, run.describe(), model, average, optimizer)
+        progress = load_state(state, run.describe(), parts.model, parts.average, parts.optimizer)
         log.info("resumed at step %d of %d from %s", progress.step, config.steps, state)
     rows, skipped = progress.rows, 0
     for step in range(progress.step, config.steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(config, step)
         random = stream(run.seed, step)
         batch = draw_batch(
             pictures, random, batch=config.batch, patch=config.patch, scales=config.scales
         )
-        loss = _loss(cast(Lmf, wrapped), batch, config.queries, random)
-        fabric.backward(loss)
-        clipped = fabric.clip_gradients(
-            wrapped, optimizer, max_norm=config.clip, error_if_nonfinite=False
-        )
-        norm, value = float(cast(Tensor, clipped)), loss.item()
-        if math.isfinite(value) and math.isfinite(norm):
-            optimizer.step()
-            average.update_parameters(model)
-            skipped = 0
-        else:
-            skipped += 1
-            _tolerate(skipped, step, value, optimizer.param_groups[0]["lr"], batch)
-        optimizer.zero_grad()
+        rate = learning_rate(config, step)
+        taken = _step(parts, batch, config, rate, random, fabric)
+        skipped = 0 if taken.finite else skipped + 1
+        if skipped:
+            _tolerate(skipped, step, taken.loss, rate, batch)
         done = step + 1
-        on_step(done, value)
+        on_step(done, taken.loss)
         if done % config.log_every == 0 or done == config.steps:
             due = done % config.validate_every == 0 or done == config.steps
-            psnr = validate(averaged.eval()) if due else None
-            rows.append(_row(done, value, optimizer.param_groups[0]["lr"], norm, psnr))
+            psnr = validate(parts.averaged.eval()) if due else None
+            rows.append(_row(done, taken, rate, psnr))
         if done % config.save_every == 0 and done < config.steps:
-            save_state(state, run.describe(), Progress(done, rows), model, average, optimizer)
-    return Trained(averaged.eval(), rows)
+            now = Progress(done, rows)
+            save_state(state, run.describe(), now, parts.model, parts.average, parts.optimizer)
+    return Trained(parts.averaged.eval(), rows)
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is trained. wrapped: `model` as Fabric runs it (device, precision). average: its EMA."""
+
+    model: Lmf
+    wrapped: Lmf
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def averaged(self) -> Lmf:
+        """The averaged weights as a model."""
+        return cast(Lmf, self.average.module)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One optimiser step; it was skipped unless loss and gradient norm are finite."""
+
+    loss: float
+    norm: float
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.loss) and math.isfinite(self.norm)
+
+
+def _assemble(run: Run, fabric: Fabric) -> _Parts:
+    torch.manual_seed(run.seed)
+    model = initial_model(run.model)
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(run.train.ema))
+    average.to(fabric.device)
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    wrapped, optimizer = fabric.setup(model, torch.optim.Adam(trainable, run.train.lr))
+    for method in ("encode", "render", "query"):
+        wrapped.mark_forward_method(method)
+    return _Parts(model, cast(Lmf, wrapped), average, optimizer)
+
+
+def _step(
+    parts: _Parts,
+    batch: Batch,
+    config: TrainConfig,
+    rate: float,
+    random: torch.Generator,
+    fabric: Fabric,
+) -> _Step:
+    """Forward, backward, clip and, if everything is finite, update weights and their average."""
+    for group in parts.optimizer.param_groups:
+        group["lr"] = rate
+    loss = _loss(parts.wrapped, batch, config.queries, random)
+    fabric.backward(loss)
+    norm = fabric.clip_gradients(
+        parts.wrapped, parts.optimizer, max_norm=config.clip, error_if_nonfinite=False
+    )
+    taken = _Step(loss.item(), float(cast(Tensor, norm)))
+    if taken.finite:
+        parts.optimizer.step()
+        parts.average.update_parameters(parts.model)
+    parts.optimizer.zero_grad()
+    return taken
 
 
 def initial_model(config: ModelConfig) -> Lmf:
@@ -154,12 +199,12 @@ def _loss(model: Lmf, batch: Batch, queries: int | None, random: torch.Generator
     return (model.query(latents, coord, torch.full_like(coord, 2 / side)) - target).abs().mean()
 
 
-def _row(step: int, loss: float, lr: float, norm: float, psnr: float | None) -> dict[str, Any]:
+def _row(step: int, taken: _Step, lr: float, psnr: float | None) -> dict[str, Any]:
     return {
         "step": step,
-        "loss": round(loss, 6),
+        "loss": round(taken.loss, 6),
         "lr": round(lr, 8),
-        "grad_norm": round(norm, 4),
+        "grad_norm": round(taken.norm, 4),
         "psnr_val": None if psnr is None else round(psnr, 4),
     }
 

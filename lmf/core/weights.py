@@ -1,0 +1,41 @@
+"""What any file of weights must be before it is believed."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from lmf.core.errors import CheckpointError
+
+
+def check_file(path: Path) -> None:
+    """CheckpointError if `path` is missing, or plainly something else was saved under its name."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such weights file")
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"version https://git-lfs"):
+        raise CheckpointError(f"{path}: a Git LFS pointer, not the weights; run `git lfs pull`")
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise CheckpointError(f"{path}: an HTML page, not weights; download the file itself again")
+
+
+def check_tensors(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str
+) -> None:
+    """CheckpointError names a missing, extra or misshapen tensor; values are not compared."""
+    missing = sorted(expected.keys() - tensors.keys())
+    extra = sorted(tensors.keys() - expected.keys())
+    wrong = [n for n, t in tensors.items() if n in expected and t.shape != expected[n].shape]
+    for problem, names in (("missing", missing), ("unexpected", extra), ("misshapen", wrong)):
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise CheckpointError(
+                f"{where}: {problem} parameter {names[0]}{more}; the file belongs to another model"
+            )
+
+
+def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
+    """Copy `tensors` into `model`; CheckpointError names a missing, extra or misshapen one."""
+    check_tensors(tensors, model.state_dict(), where)
+    model.load_state_dict(dict(tensors))

@@ -1,0 +1,1 @@
+"""The stages of dvc.yaml that compute something, one file each."""
