@@ -1,4 +1,4 @@
-"""Weights as data: safetensors beside a JSON card. Nothing here unpickles.
+"""Weights as data: safetensors beside a JSON card. No code in a file is ever run.
 
 <name>.safetensors   the tensors; fp32 or fp16
 <name>.json          the card: architecture, data, steps, seed, versions, sha256, licence
@@ -14,12 +14,17 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.files import atomic_write, sha256, write_json
+from lmf.core.weights import check_file, load_strictly
 from lmf.model import Lmf, ModelConfig
+from lmf.official import read_official
+
+OFFICIAL = ".pth"
+"""Suffix of the files that the authors of LIIF, LTE and LMF publish."""
 
 
 def save_model(model: Lmf, path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,7 +48,11 @@ def save_model(model: Lmf, path: Path, facts: Mapping[str, Any]) -> dict[str, An
 
 def read_card(path: Path) -> dict[str, Any]:
     """The card beside a .safetensors file. Raises CheckpointError if either is missing or foreign."""
-    check_format(path)
+    check_file(path)
+    if path.suffix != ".safetensors":
+        raise CheckpointError(
+            f"{path}: weights come as .safetensors files with a card beside, or as official .pth"
+        )
     card = path.with_suffix(".json")
     try:
         values = json.loads(card.read_text(encoding="utf-8"))
@@ -60,13 +69,17 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 def load_model(path: str | os.PathLike[str]) -> Lmf:
-    """A trained model, in evaluation mode, on the CPU, from a .safetensors path with its card.
+    """A trained model, in evaluation mode, on the CPU.
+
+    path: a .safetensors file with its card, or an official .pth file, see `lmf.official`.
 
     Raises:
         CheckpointError: the file is missing, damaged, altered since its card was written, or holds
             other parameters than its architecture has; nothing is partly loaded.
     """
     path = Path(path)
+    if path.suffix == OFFICIAL:
+        return read_official(path)
     card = read_card(path)
     if card["sha256"] != sha256(path):
         raise CheckpointError(f"{path}: differs from the sha256 on its card; restore either file")
@@ -78,6 +91,26 @@ def load_model(path: str | os.PathLike[str]) -> Lmf:
     return model.eval()
 
 
+def convert(source: Path, target: Path) -> dict[str, Any]:
+    """Write the model of an official .pth file as `target` (.safetensors) with a card; returns that.
+
+    Raises:
+        CheckpointError: `source` is no usable official file, or a suffix is another; nothing is
+            written.
+    """
+    for path, suffix in ((source, OFFICIAL), (target, ".safetensors")):
+        if path.suffix != suffix:
+            raise CheckpointError(f"{path}: convert reads .pth and writes .safetensors files")
+    model = read_official(source)
+    facts = {
+        "name": target.stem,
+        "source": source.name,
+        "source_sha256": sha256(source),
+        "licence": "that of the source file; its publisher says which",
+    }
+    return save_model(model, target, facts)
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """All tensors of a safetensors file. Raises CheckpointError if it is damaged."""
     try:
@@ -85,32 +118,3 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path}: damaged or no safetensors file ({error})") from error
-
-
-def check_format(path: Path) -> None:
-    """CheckpointError if `path` is missing, or plainly something else was saved under its name."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such weights file")
-    with path.open("rb") as file:
-        start = file.read(64)
-    if start.startswith(b"version https://git-lfs"):
-        raise CheckpointError(f"{path}: a Git LFS pointer, not the weights; run `git lfs pull`")
-    if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise CheckpointError(f"{path}: an HTML page, not weights; download the file itself again")
-    if path.suffix != ".safetensors":
-        raise CheckpointError(f"{path}: weights come as .safetensors files with a card beside")
-
-
-def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Copy `tensors` into `model`; CheckpointError names a missing, extra or misshapen one."""
-    expected = model.state_dict()
-    missing = sorted(expected.keys() - tensors.keys())
-    extra = sorted(tensors.keys() - expected.keys())
-    wrong = [n for n, t in tensors.items() if n in expected and t.shape != expected[n].shape]
-    for problem, names in (("missing", missing), ("unexpected", extra), ("misshapen", wrong)):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise CheckpointError(
-                f"{where}: {problem} parameter {names[0]}{more}; the file belongs to another model"
-            )
-    model.load_state_dict(dict(tensors))

@@ -192,7 +192,7 @@ def upscale(
     scale: Annotated[float | None, typer.Option(help="Any number from 1 up: 2, 2.7, 8.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT instead of a scale.")] = None,
     model: Annotated[
-        str, typer.Option(help="Trained variant of the profile, or a .safetensors file.")
+        str, typer.Option(help="Trained variant of the profile, a .safetensors or .pth file.")
     ] = "edsr-baseline",
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
@@ -206,6 +206,21 @@ def upscale(
 
     line = upscale_file(source, target, scale, size, weights_of(model, profile), device)
     typer.echo(line)
+
+
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="Official .pth file of LIIF, LTE or LMF.")],
+    target: Annotated[Path, typer.Argument(help="The .safetensors file to write.")],
+) -> None:
+    """Rewrite an official checkpoint as .safetensors with a card, without running code in it.
+
+    Example: lmf convert edsr-b_lm-lte.pth lm-lte.safetensors
+    """
+    from lmf.checkpoint import convert as rewrite
+
+    card = rewrite(source, target)
+    typer.echo(f"{target}: {card['parameters']} parameters, sha256 {card['sha256']}")
 
 
 @notebook_app.command("run")

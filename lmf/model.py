@@ -18,7 +18,8 @@ from torch.nn import functional
 from lmf.core.bundle import Bundle, Cells, Code, Modulation
 from lmf.core.config import Config, choose, parse, plain
 from lmf.core.coords import cell_of
-from lmf.core.errors import InputError
+from lmf.core.errors import ConfigError, InputError
+from lmf.heads.ciaosr import CiaoSrHead
 from lmf.heads.head import Head
 from lmf.heads.liif import LiifHead
 from lmf.heads.lte import LteHead
@@ -39,12 +40,13 @@ class ModelConfig(Config):
     hidden: widths of the latent MLP, or of the original MLP where `latent` is false.
     width, depth: of the render MLP. mod_scale, mod_shift: which modulations it gets.
     mod_input: render from a compressed code. cell: condition on the HR pixel's size.
-    ensemble: blend the four nearest cells. unfold: 3x3 features (LIIF head).
+    ensemble: blend the four nearest cells. unfold: 3x3 features (LIIF and CiaoSR heads).
+    attention, local_size, softmax_scale: of the CiaoSR head, see `heads.local_attention`.
     position: relative coordinates in the render MLP's input. cross_scale: see `nets.cross_scale`.
     max_scale: largest scale of training, at which the cell is held beyond it.
     """
 
-    head: Literal["liif", "lte"]
+    head: Literal["liif", "lte", "ciaosr"]
     latent: bool
     encoder: str
     fourier: int
@@ -60,13 +62,41 @@ class ModelConfig(Config):
     position: bool = True
     cross_scale: CrossScaleConfig | None = None
     max_scale: float = 4.0
+    attention: tuple[int, ...] = ()
+    local_size: int = 2
+    softmax_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.local_size, *self.hidden, *self.attention) < 1:
+            raise ConfigError("hidden, attention, width, depth and local_size must be at least 1")
+        if self.head == "lte" and (self.fourier < 2 or self.fourier % 2):
+            raise ConfigError(f"fourier {self.fourier} is no even number of at least 2")
+        if self.head == "lte" and self.latent and self.mod_input and self.width % 2:
+            raise ConfigError(f"width {self.width} is odd: the compressed code is pairs of waves")
+        if self.head == "ciaosr":
+            if not self.attention or self.fourier:
+                raise ConfigError("head ciaosr needs attention, for instance [256], and fourier 0")
+            if self.latent and not self.mod_input:
+                raise ConfigError("head ciaosr has no mod_input=False: it renders compressed codes")
+            if not self.latent and not self.ensemble:
+                raise ConfigError("head ciaosr has no ensemble=False: see local_size instead")
+        elif (self.attention, self.local_size, self.softmax_scale) != ((), 2, 1.0):
+            unread = "attention, local_size and softmax_scale"
+            raise ConfigError(f"head {self.head} has no local attention: leave out {unread}")
 
 
+_WIDE = (256, 256, 256, 256)
 MODELS = {
-    "liif": ModelConfig("liif", False, "edsr-baseline", 0, (256, 256, 256, 256)),
+    "liif": ModelConfig("liif", False, "edsr-baseline", 0, _WIDE),
     "lte": ModelConfig("lte", False, "edsr-baseline", 256, (256, 256, 256)),
+    "ciaosr": ModelConfig(
+        "ciaosr", False, "edsr-baseline", 0, _WIDE, attention=_WIDE, cross_scale=CrossScaleConfig()
+    ),
     "lm-liif": ModelConfig("liif", True, "edsr-baseline", 0, (208,), depth=6),
     "lm-lte": ModelConfig("lte", True, "edsr-baseline", 128, (288,)),
+    "lm-ciaosr": ModelConfig(
+        "ciaosr", True, "edsr-baseline", 0, (288,), attention=(256,), cross_scale=CrossScaleConfig()
+    ),
 }
 
 
@@ -74,14 +104,15 @@ def create_model(
     name: str,
     *,
     encoder: str = "edsr-baseline",
-    cross_scale: bool | Mapping[str, Any] = False,
+    cross_scale: bool | Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> "Lmf":
     """An untrained model by name.
 
-    name: "liif", "lte" (original decoders), "lm-liif" or "lm-lte" (latent modulated).
+    name: "liif", "lte", "ciaosr" (original decoders), or one after "lm-" (latent modulated).
     encoder: for instance "edsr-baseline", "rdn", "swinir"; see `lmf.nets.encoders.ENCODERS`.
-    cross_scale: True for cross-scale attention with its defaults, or its options.
+    cross_scale: True for cross-scale attention with its defaults, or its options, or False for
+        none; by default the families of CiaoSR have it.
     options: further fields of `ModelConfig`, for instance {"mod_scale": False}.
 
     Raises:
@@ -89,7 +120,9 @@ def create_model(
     """
     base = MODELS[choose("model", name, MODELS)]
     raw = plain(base) | dict(options or {}) | {"encoder": encoder}
-    if cross_scale is not False:
+    if cross_scale is False:
+        raw["cross_scale"] = None
+    elif cross_scale is not None:
         raw["cross_scale"] = {} if cross_scale is True else dict(cross_scale)
     return Lmf(parse(ModelConfig, raw, f"model {name}"))
 
@@ -140,9 +173,8 @@ class Lmf(nn.Module):
         """Encoder and head: (B, 3, h, w) in [0, 1] -> Latents. Needed once per image."""
         check_image(image)
         feature = self.encoder((image - 0.5) / 0.5)
-        if self.cross_scale is not None:
-            feature = self.cross_scale(feature)
-        return Latents(image, self.head.code(feature))
+        context = feature if self.cross_scale is None else self.cross_scale(feature)
+        return Latents(image, self.head.code(feature, context))
 
     def cells(self, latents: Latents, cell: Tensor) -> Cells:
         """Latent MLP, run once per LR pixel: Latents, cell (B, 2) in half LR pixels -> Cells."""
@@ -208,22 +240,23 @@ class Lmf(nn.Module):
 
 def _create_head(config: ModelConfig, channels: int) -> Head[Any]:
     compressed = config.width if config.latent and config.mod_input else 0
+    cell, position, unfold = config.cell, config.position, config.unfold
     match config.head:
         case "lte":
-            return LteHead(
-                channels,
-                config.fourier,
-                compressed,
-                cell=config.cell,
-                position=config.position,
-            )
+            return LteHead(channels, config.fourier, compressed, cell=cell, position=position)
         case "liif":
-            return LiifHead(
+            return LiifHead(channels, compressed, cell=cell, position=position, unfold=unfold)
+        case "ciaosr":
+            return CiaoSrHead(
                 channels,
                 compressed,
-                cell=config.cell,
-                position=config.position,
-                unfold=config.unfold,
+                config.attention,
+                non_local=config.cross_scale is not None,
+                local_size=config.local_size,
+                softmax_scale=config.softmax_scale,
+                cell=cell,
+                position=position,
+                unfold=unfold,
             )
 
 

@@ -57,7 +57,23 @@ class FeatureCode(Bundle):
         return self.feature.shape[:-1]
 
 
-Code = FourierCode | FeatureCode
+@dataclass(frozen=True)
+class ContextCode(Bundle):
+    """A feature vector and what the rest of the image adds to it (CiaoSR, Cao et al. 2023).
+
+    feature: (*c, n) local. context: (*c, m) non-local, None where the model has none.
+    """
+
+    feature: Tensor
+    context: Tensor | None
+
+    @property
+    def grid(self) -> torch.Size:
+        """The leading dimensions."""
+        return self.feature.shape[:-1]
+
+
+Code = FourierCode | FeatureCode | ContextCode
 
 
 @dataclass(frozen=True)

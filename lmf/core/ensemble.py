@@ -3,6 +3,8 @@
 LIIF (Chen et al. 2021, Eq. 4) weighs the four nearest LR pixels by the area of the rectangle
 between the query and the diagonally opposite centre. Inside the image these are the bilinear
 weights. At the border both neighbours of an axis are the same pixel, which then has weight 1.
+
+Attention finds its own weights: it asks for the `nearest` pixels only, in any number.
 """
 
 from dataclasses import dataclass
@@ -25,6 +27,14 @@ class Neighbours:
 
 
 @dataclass(frozen=True)
+class Nearest:
+    """The k LR pixels nearest to each query; index and offset as in `Neighbours`."""
+
+    index: Tensor
+    offset: Tensor
+
+
+@dataclass(frozen=True)
 class _Axis:
     index: Tensor
     offset: Tensor
@@ -41,6 +51,34 @@ def neighbours(coord: Tensor, lr_size: tuple[int, int], ensemble: bool = True) -
     offset_y, offset_x = torch.broadcast_tensors(y.offset[..., :, None], x.offset[..., None, :])
     offset = torch.stack((offset_y, offset_x), dim=-1)
     return Neighbours(index.reshape(shape), offset.reshape(*shape, 2), weight.reshape(shape))
+
+
+TIE = 1e-4
+"""In LR pixels: queries this close to being equally far from two pixels count as past the middle."""
+
+
+def nearest(coord: Tensor, lr_size: tuple[int, int], side: int) -> Nearest:
+    """The `side` x `side` LR pixels nearest to queries `coord` (B, Q, 2); k = side^2.
+
+    Beyond the border the border pixel stands in. A query on a pixel's centre has, for an even side,
+    one more pixel after it than before it, whatever the rounding of its coordinate.
+    """
+    position = [(coord[..., axis] + 1) * (n / 2) - 0.5 for axis, n in enumerate(lr_size)]
+    steps = torch.arange(side, device=coord.device)
+    first = [torch.floor(p + (TIE - side / 2)) + 1 for p in position]
+    y, x = ((f[..., None] + steps).clamp(0, n - 1) for f, n in zip(first, lr_size, strict=True))
+    shape = (*coord.shape[:2], side, side)
+    offset_y = (2 * (position[0][..., None] - y))[..., :, None].expand(shape)
+    offset_x = (2 * (position[1][..., None] - x))[..., None, :].expand(shape)
+    index = y.long()[..., :, None] * lr_size[1] + x.long()[..., None, :]
+    return Nearest(index.flatten(2), torch.stack((offset_y, offset_x), dim=-1).flatten(2, 3))
+
+
+def pick(pixels: Tensor, index: Tensor, lr_size: tuple[int, int]) -> Tensor:
+    """Pixels (B * h * w, ...) of all images, index (B, Q, k) within each image -> (B, Q, k, ...)."""
+    batch = torch.arange(index.shape[0], device=index.device)
+    everywhere = index + batch[:, None, None] * (lr_size[0] * lr_size[1])
+    return pixels.index_select(0, everywhere.flatten()).unflatten(0, index.shape)
 
 
 def _axis(coord: Tensor, n: int, ensemble: bool) -> _Axis:

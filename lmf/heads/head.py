@@ -1,12 +1,14 @@
-"""What a head is: all that differs between the families LIIF, LTE and their latent-modulated forms."""
+"""What a head is: all that differs between LIIF, LTE, CiaoSR and their latent-modulated forms."""
 
 from abc import abstractmethod
 from typing import Generic, TypeVar
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lmf.core.bundle import Code
 from lmf.heads.basis import Basis
+from lmf.heads.local_attention import LocalAttention
 
 C = TypeVar("C", bound=Code)
 
@@ -15,26 +17,38 @@ class Head(nn.Module, Generic[C]):
     """Turns encoder features into codes, and codes into the input of an MLP.
 
     lr_skip: whether the prediction is added to the bilinearly enlarged LR image.
-    basis: reads the head's own code; the original decoders stop here.
+    basis: reads the head's own code; the original decoders stop here. A `Basis` reads neighbours one
+        by one and the local ensemble blends the results; a `LocalAttention` reads them together.
     latent_inputs: length of what the latent MLP reads per LR pixel.
     render_basis: reads the render code that the latent MLP writes (`basis` where nothing is
         compressed). render_code: length of that raw code in the latent MLP's output, 0 if none.
     """
 
     lr_skip: bool
-    basis: Basis
-    render_basis: Basis
+    basis: Basis | LocalAttention
+    render_basis: Basis | LocalAttention
     latent_inputs: int
     render_code: int
 
     @abstractmethod
-    def code(self, feature: Tensor) -> C:
-        """(B, C, h, w) encoder features -> code with leading dimensions (B, h, w)."""
+    def code(self, feature: Tensor, context: Tensor) -> C:
+        """Encoder features (B, C, h, w) -> code with leading dimensions (B, h, w).
+
+        context: the features after cross-scale attention, or `feature` itself where there is none.
+        """
 
     @abstractmethod
     def latent_input(self, code: C, cell: Tensor) -> Tensor:
         """Code (B, h, w, ...) and cell (B, h, w, 2) -> (B, h, w, latent_inputs)."""
 
     @abstractmethod
-    def to_render_code(self, code: C, raw: Tensor) -> C:
+    def to_render_code(self, code: C, raw: Tensor) -> Code:
         """Render code from the latent MLP's raw output (*, render_code)."""
+
+
+def pixel_features(feature: Tensor, unfold: bool) -> Tensor:
+    """(B, C, h, w) -> (B, h, w, C), or (B, h, w, 9 C) with the 3x3 neighbourhood (LIIF, Eq. 3)."""
+    if unfold:
+        size = feature.shape[-2:]
+        feature = functional.unfold(feature, 3, padding=1).unflatten(-1, size)
+    return feature.permute(0, 2, 3, 1)

@@ -1,11 +1,10 @@
 """LIIF head: the (unfolded) feature vector itself is the code."""
 
 from torch import Tensor
-from torch.nn import functional
 
 from lmf.core.bundle import FeatureCode
 from lmf.heads.basis import FeatureBasis
-from lmf.heads.head import Head
+from lmf.heads.head import Head, pixel_features
 
 
 class LiifHead(Head[FeatureCode]):
@@ -28,12 +27,9 @@ class LiifHead(Head[FeatureCode]):
         self.render_code = compressed
         self.render_basis = FeatureBasis(compressed, cell, position) if compressed else self.basis
 
-    def code(self, feature: Tensor) -> FeatureCode:
+    def code(self, feature: Tensor, context: Tensor) -> FeatureCode:
         """(B, C, h, w) -> (B, h, w, C or 9 C)."""
-        if self.unfold:
-            size = feature.shape[-2:]
-            feature = functional.unfold(feature, 3, padding=1).unflatten(-1, size)
-        return FeatureCode(feature.permute(0, 2, 3, 1))
+        return FeatureCode(pixel_features(context, self.unfold))
 
     def latent_input(self, code: FeatureCode, cell: Tensor) -> Tensor:
         """Feature and cell; the latent MLP has no coordinate."""

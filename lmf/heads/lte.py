@@ -31,10 +31,10 @@ class LteHead(Head[FourierCode]):
         else:  # a second name, not a second child: its phase must not be saved twice
             object.__setattr__(self, "render_basis", self.basis)
 
-    def code(self, feature: Tensor) -> FourierCode:
+    def code(self, feature: Tensor, context: Tensor) -> FourierCode:
         """Amplitudes and frequencies by one 3x3 convolution each."""
-        coef = self.coef(feature).permute(0, 2, 3, 1)
-        freq = self.freq(feature).permute(0, 2, 3, 1)
+        coef = self.coef(context).permute(0, 2, 3, 1)
+        freq = self.freq(context).permute(0, 2, 3, 1)
         return FourierCode(coef, freq.unflatten(-1, (-1, 2)))
 
     def latent_input(self, code: FourierCode, cell: Tensor) -> Tensor:

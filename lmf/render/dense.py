@@ -3,6 +3,8 @@
 Every LR cell speaks for a small window of HR pixels (`core.windows`). All of them share the cell's
 modulation, so it is folded into the layers once (`ModulatedMlp.forward_cells`) and the window is a
 small matrix product. The overlapping windows are then blended, first along y, then along x.
+Attention reads a pixel's neighbours together, so no cell has anything to share: such images are
+rendered pixel by pixel.
 """
 
 import torch
@@ -11,7 +13,9 @@ from torch import Tensor
 from lmf.core.bundle import Cells
 from lmf.core.windows import AxisWindows, axis_windows
 from lmf.heads.basis import Basis
+from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
+from lmf.render.gather import render_pixels
 
 CHUNK = 1 << 20
 """Floats of hidden activations held at a time: 4 MB, which a CPU's caches still help with."""
@@ -19,19 +23,23 @@ CHUNK = 1 << 20
 
 def render_image(
     cells: Cells,
-    basis: Basis,
+    basis: Basis | LocalAttention,
     mlp: ModulatedMlp,
     size: tuple[int, int],
     cell: Tensor,
     *,
     ensemble: bool,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> Tensor:
     """The whole (H, W) image, without the LR image; equals `gather` at all pixel centres.
 
     cells: leading dimensions (B, h, w). cell: (B, 2) in half LR pixels. chunk: floats of hidden
-    activations held at a time; it bounds memory and changes nothing else. Returns (B, 3, H, W).
+    activations held at a time, by default what suits the basis; it bounds memory and changes nothing
+    else. Returns (B, 3, H, W).
     """
+    if isinstance(basis, LocalAttention):
+        return render_pixels(cells, basis, mlp, size, cell, chunk=chunk)
+    chunk = chunk or CHUNK
     batch, h, w = cells.code.grid
     device = cell.device
     y = axis_windows(h, size[0], ensemble, device)

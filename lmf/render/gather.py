@@ -1,20 +1,25 @@
 """Render scattered queries by the definition: gather each query's neighbours, evaluate, blend.
 
-Serves training's random queries, and the tests of the dense renderer.
+Serves training's random queries, and the tests of the dense renderer. A head that weighs the
+neighbours by attention blends before it evaluates; its images are rendered here, too.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from lmf.core.bundle import Cells
-from lmf.core.ensemble import Neighbours, neighbours
+from lmf.core.coords import pixel_centres
+from lmf.core.ensemble import Neighbours, neighbours, pick
 from lmf.heads.basis import Basis
+from lmf.heads.local_attention import CHUNK, LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
 
 
 def render_queries(
     cells: Cells,
-    basis: Basis,
+    basis: Basis | LocalAttention,
     mlp: ModulatedMlp,
     lr_size: tuple[int, int],
     coord: Tensor,
@@ -29,15 +34,40 @@ def render_queries(
     time, to bound memory; it changes nothing else. Returns (B, Q, 3).
     """
     flat = cells.map(lambda t: t.flatten(0, 2))
-    parts = [
-        _render_chunk(flat, basis, mlp, neighbours(c, lr_size, ensemble), s, lr_size)
-        for c, s in zip(
-            coord.split(chunk or coord.shape[1], dim=1),
-            cell.split(chunk or coord.shape[1], dim=1),
-            strict=True,
-        )
-    ]
+    code: Any = flat.code  # of the kind that the basis reads
+    parts = []
+    for c, s in zip(
+        coord.split(chunk or coord.shape[1], dim=1),
+        cell.split(chunk or coord.shape[1], dim=1),
+        strict=True,
+    ):
+        if isinstance(basis, LocalAttention):
+            parts.append(mlp(basis.at(code, lr_size, c, s)))
+        else:
+            near = neighbours(c, lr_size, ensemble)
+            parts.append(_render_chunk(flat, basis, mlp, near, s, lr_size))
     return torch.cat(parts, dim=1)
+
+
+def render_pixels(
+    cells: Cells,
+    attention: LocalAttention,
+    mlp: ModulatedMlp,
+    size: tuple[int, int],
+    cell: Tensor,
+    *,
+    chunk: int | None = None,
+) -> Tensor:
+    """The whole (H, W) image by queries at its pixel centres; cell (B, 2) -> (B, 3, H, W).
+
+    chunk: floats of the widest activation held at a time; it changes nothing else.
+    """
+    batch, h, w = cells.code.grid
+    coord = pixel_centres(*size, cell.device).expand(batch, -1, -1)
+    cell = cell[:, None].expand_as(coord)
+    some = max(1, (chunk or CHUNK) // (batch * attention.floats))
+    rgb = render_queries(cells, attention, mlp, (h, w), coord, cell, ensemble=True, chunk=some)
+    return rgb.transpose(1, 2).unflatten(-1, size)
 
 
 def _render_chunk(
@@ -48,8 +78,7 @@ def _render_chunk(
     cell: Tensor,
     lr_size: tuple[int, int],
 ) -> Tensor:
-    index = _flat_index(near.index, lr_size)
-    picked = cells.map(lambda t: t.index_select(0, index).unflatten(0, near.index.shape))
+    picked = cells.map(lambda t: pick(t, near.index, lr_size))
     x = basis(picked.code, near.offset, cell[:, :, None].expand_as(near.offset))
     rgb = mlp(x, picked.modulation)  # (B, Q, k, 3)
     return (rgb * near.weight[..., None]).sum(2)
@@ -60,11 +89,4 @@ def sample_bilinear(image: Tensor, coord: Tensor) -> Tensor:
     lr_size = (image.shape[-2], image.shape[-1])
     near = neighbours(coord, lr_size)
     pixels = image.permute(0, 2, 3, 1).flatten(0, 2)
-    picked = pixels.index_select(0, _flat_index(near.index, lr_size))
-    return (picked.unflatten(0, near.index.shape) * near.weight[..., None]).sum(2)
-
-
-def _flat_index(index: Tensor, lr_size: tuple[int, int]) -> Tensor:
-    """(B, Q, k) indices within each image -> (B * Q * k,) indices into all images' pixels."""
-    batch = torch.arange(index.shape[0], device=index.device)
-    return (index + batch[:, None, None] * (lr_size[0] * lr_size[1])).flatten()
+    return (pick(pixels, near.index, lr_size) * near.weight[..., None]).sum(2)

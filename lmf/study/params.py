@@ -43,8 +43,8 @@ def workspace(profile: str | None, root: Path = Path()) -> Workspace:
 
 
 def weights_of(model: str, profile: str | None) -> Path:
-    """Weights file of a .safetensors path, or of a trained variant of the profile."""
-    if model.endswith(".safetensors"):
+    """Weights file of a .safetensors or .pth path, or of a trained variant of the profile."""
+    if model.endswith((".safetensors", ".pth")):
         return Path(model)
     place = workspace(profile)
     path = place.weights(model)

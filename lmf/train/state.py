@@ -15,9 +15,10 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from lmf.checkpoint import load_strictly, read_tensors
+from lmf.checkpoint import read_tensors
 from lmf.core.errors import CheckpointError
 from lmf.core.files import atomic_write
+from lmf.core.weights import load_strictly
 
 
 @dataclass(frozen=True)
