@@ -1,0 +1,45 @@
+"""README: its figures are those of the committed report, its commands and files exist."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from lmf.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def committed(name: str) -> str:
+    """A file as committed: a study run here since then has figures of its own."""
+    shown = subprocess.run(
+        ["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if shown.returncode:
+        pytest.skip("not a git clone")
+    return shown.stdout
+
+
+def test_figures_are_those_of_the_report():
+    block = README.split("<!-- results -->")[1].split("<!-- end of results -->")[0]
+    figures = re.findall(r"[+-]?\d+\.\d{2}\b", block)
+    report = "".join(committed(f"reports/quick/{name}") for name in ("encoders.md", "ablation.md"))
+    assert len(figures) > 15
+    assert [figure for figure in figures if figure not in report] == []
+
+
+def test_commands_exist():
+    commands = set(re.findall(r"^lmf ([a-z-]+)", README, re.M)) | set(
+        re.findall(r"`lmf ([a-z-]+)", README)
+    )
+    assert commands <= set(get_command(app).commands)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(re.findall(r"`((?:lmf|notebooks|samples)/[\w/.-]+)`", README)))
+)
+def test_files_exist(name):
+    assert (ROOT / name).exists()
