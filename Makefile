@@ -25,6 +25,7 @@ venv install: $(STAMP)
 install: ## make .venv with the pinned packages
 
 repro: $(STAMP) ## run the study: fetch, train, evaluate, report
+	@$(RUN) $(BIN)/lmf doctor
 	$(RUN) $(BIN)/dvc repro
 
 report: $(STAMP) ## bring reports/ up to date with what it depends on

@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError
-from lmf.core.files import atomic_write, sha256, write_json
-from lmf.core.weights import check_file, load_strictly
+from lmf.core.files import sha256, write_json
+from lmf.core.weights import check_file, load_strictly, write_tensors
 from lmf.model import Lmf, ModelConfig
 from lmf.official import read_official
 
@@ -32,9 +31,7 @@ def save_model(model: Lmf, path: Path, facts: Mapping[str, Any]) -> dict[str, An
 
     facts: what the card says beyond the architecture: name, profile, steps, seed, data and so on.
     """
-    tensors = {name: t.detach().cpu().contiguous() for name, t in model.state_dict().items()}
-    with atomic_write(path) as temporary:
-        save_file(tensors, temporary)
+    write_tensors(path, model.state_dict())
     card = dict(facts) | {
         "architecture": plain(model.config),
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -30,6 +30,8 @@ ProfileOption = Annotated[
 INTERRUPTED = 130
 """Exit status after Ctrl-C or SIGTERM."""
 
+AGAIN = "interrupted; run the same command again: what was saved is not done twice"
+
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:N or mps.")]
 
 
@@ -38,7 +40,9 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
     for chatty in ("httpx", "papermill", "lightning", "lightning.fabric"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _terminate)
+    stop = _Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     try:
         status = app(standalone_mode=False)  # of a typer.Exit; None for a command that is done
         if status == INTERRUPTED:
@@ -52,16 +56,25 @@ def main() -> None:
             raise
         _fail(f"{error.name} is not installed; pip install -e '.[study]'", 1)
     except (KeyboardInterrupt, typer.Abort):
-        _fail("interrupted; run the same command again to go on where it stopped", INTERRUPTED)
+        _fail(AGAIN, INTERRUPTED)
     except Exception as error:
+        if stop.asked:  # an import that was cut short fails in ways of its own
+            _fail(AGAIN, INTERRUPTED)
         if not hasattr(error, "format_message"):
             raise
         _refuse(error)  # an option or argument that the parser does not take
     sys.exit(status)
 
 
-def _terminate(signum: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+class _Stop:
+    """Ctrl-C or SIGTERM: remembered, then raised where the program stands."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: Any) -> None:
+        self.asked = True
+        raise KeyboardInterrupt
 
 
 def _fail(message: str, status: int) -> NoReturn:

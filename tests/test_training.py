@@ -1,13 +1,15 @@
 """The engine: a resumed run is an uninterrupted run, and broken runs say so."""
 
 import dataclasses
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 from lightning.fabric import Fabric
 
-from lmf.core.errors import CheckpointError, InputError
+from lmf.core.errors import CheckpointError, InputError, ResourceError
 from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
 from lmf.model import MODELS, with_options
 from lmf.train.config import TrainConfig
@@ -95,6 +97,27 @@ def test_a_damaged_state_is_refused(tmp_path, pictures):
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="damaged"):
         run_training(tmp_path, pictures)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 4 MB: two training states fit, and none beside the ballast."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=4m", "lmf-test", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("this user cannot mount a small disk")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_one_clear_line_and_leaves_nothing_half_written(small_disk, pictures):
+    (small_disk / "ballast").write_bytes(bytes(3_500_000))
+    with pytest.raises(ResourceError, match=r"state\.safetensors: writing failed \(No space left"):
+        run_training(small_disk / "run", pictures)
+    assert list((small_disk / "run").iterdir()) == []
+    (small_disk / "ballast").unlink()
+    assert run_training(small_disk / "run", pictures).rows[-1]["step"] == CONFIG.steps
 
 
 def test_three_non_finite_losses_end_the_run(tmp_path, pictures, monkeypatch):

@@ -1,11 +1,23 @@
-"""What any file of weights must be before it is believed."""
+"""Files of weights: written whole, and checked before they are believed."""
 
 from collections.abc import Mapping
 from pathlib import Path
 
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from lmf.core.errors import CheckpointError
+from lmf.core.files import atomic_write
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Write a safetensors file, atomically; ResourceError if the disk is full or says no."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with atomic_write(path) as temporary:
+        # safetensors' own writer hides the system's error; bytes written by Python do not.
+        temporary.write_bytes(save(plain, dict(metadata) if metadata else None))
 
 
 def check_file(path: Path) -> None:

@@ -8,7 +8,9 @@ from lmf.core.errors import DataError
 from lmf.core.files import write_text
 from lmf.data.pictures import read_rgb
 from lmf.data.store import pictures_in
-from lmf.study.profile import read_yaml
+from lmf.study.evaluate import SMALLEST_LR
+from lmf.study.params import read_params
+from lmf.study.profile import read_profile, read_yaml
 
 
 def use_images(folder: Path, root: Path = Path()) -> str:
@@ -24,8 +26,14 @@ def use_images(folder: Path, root: Path = Path()) -> str:
     pictures = pictures_in(folder)
     if not pictures:
         raise DataError(f"{folder}: no picture in it (png, jpg, bmp, tif or webp); add some")
+    largest = max(read_profile(read_params(root).profile, root).scales)
     for picture in pictures:
-        read_rgb(picture)
+        height, width = read_rgb(picture).shape[:2]
+        if min(height, width) < SMALLEST_LR * largest:
+            raise DataError(
+                f"{picture}: {width}x{height} is too small to be scored at x{largest:g}; "
+                f"{SMALLEST_LR * largest:.0f} pixels a side are the least"
+            )
     path = root / "data.dvc"
     import_ = read_yaml(path)
     try:

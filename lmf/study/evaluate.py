@@ -21,6 +21,9 @@ from lmf.metrics.quality import psnr, ssim
 from lmf.study.profile import Crop
 from lmf.study.rows import COLUMNS
 
+SMALLEST_LR = 8
+"""LR pixels a side below which a picture is not scored: the border would be all of it."""
+
 Upscaler = Callable[[Tensor, tuple[int, int]], Tensor]
 """(1, 3, h, w) in [0, 1] and a size (H, W) -> (1, 3, H, W)."""
 
@@ -82,10 +85,13 @@ def make_pair(pictures: ImageSet, index: int, scale: float) -> Pair:
     else:
         h, w = int(hr.shape[0] / scale), int(hr.shape[1] / scale)
     size = round(h * scale), round(w * scale)
-    if min(h, w) < 8 or size[0] > hr.shape[0] or size[1] > hr.shape[1]:
+    if min(h, w) < SMALLEST_LR:
         raise InputError(
-            f"{path}: {hr.shape[1]}x{hr.shape[0]} is too small for, or does not fit, its x{scale:g} LR"
+            f"{path}: {hr.shape[1]}x{hr.shape[0]} leaves less than {SMALLEST_LR} pixels a side at "
+            f"x{scale:g}; remove the picture from the set, or the scale from the profile"
         )
+    if size[0] > hr.shape[0] or size[1] > hr.shape[1]:
+        raise InputError(f"{path}: smaller than its published x{scale:g} LR; fetch the set again")
     hr = hr[: size[0], : size[1]]
     if not published:
         lr = resize_picture(hr, (h, w))

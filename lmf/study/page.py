@@ -25,7 +25,8 @@ from lmf.study.tables import distinct
 
 SCOPE = {
     "quick": "Small networks, trained for minutes on a CPU with a handful of photographs: it shows "
-    "that everything works and which way differences point, not what the method can reach.",
+    "that everything works, not what the method can reach. At so small a budget a model with fewer "
+    "parts can learn faster than the full one; differences here are no verdict on its parts.",
     "study": "All variants at one equal budget, about an hour on one GPU: made for comparing them "
     "with each other, not for meeting published figures.",
     "paper": "The papers' data and schedule: made for comparison with published figures.",

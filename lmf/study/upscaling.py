@@ -40,9 +40,12 @@ def upscale_file(
     wanted = parse_size(size) if size is not None else None
     picture = open_picture(source)
     output = target_size((picture.height, picture.width), wanted, scale)
+    if output[0] < picture.height or output[1] < picture.width:
+        had = f"{picture.width}x{picture.height}"
+        raise InputError(f"{source}: {output[1]}x{output[0]} is smaller than its {had}; enlarge it")
     if output[0] * output[1] > LARGEST_OUTPUT:
         limit = f"{LARGEST_OUTPUT:,} pixels"
-        raise InputError(f"{output[1]}x{output[0]} is more than {limit}; use a smaller scale")
+        raise InputError(f"{output[1]}x{output[0]} is more than {limit}; ask for fewer")
     # What the format refuses, it refuses for one pixel too, before minutes of work.
     _save(Image.new(output_mode(picture), (1, 1)), io.BytesIO(), target)
     enhancer = Enhancer(load_model(weights), device)

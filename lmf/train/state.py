@@ -11,14 +11,12 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from lmf.checkpoint import read_tensors
 from lmf.core.errors import CheckpointError
-from lmf.core.files import atomic_write
-from lmf.core.weights import load_strictly
+from lmf.core.weights import load_strictly, write_tensors
 
 
 @dataclass(frozen=True)
@@ -46,12 +44,7 @@ def save_state(
         for key, value in moments.items()
     }
     about = {"run": run, "step": progress.step, "rows": progress.rows}
-    with atomic_write(path) as temporary:
-        save_file(
-            {name: t.detach().cpu().contiguous() for name, t in tensors.items()},
-            temporary,
-            metadata={"state": json.dumps(about)},
-        )
+    write_tensors(path, tensors, {"state": json.dumps(about)})
 
 
 def load_state(
