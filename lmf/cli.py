@@ -246,7 +246,7 @@ def notebook_run(
 ) -> None:
     """Execute a notebook with checked parameters, in the current folder.
 
-    Example: lmf notebook run notebooks/learn/01-coordinates.ipynb /tmp/01.ipynb -p SCALE=3.5
+    Example: lmf notebook run notebooks/learn/01-from-pixels-to-a-function.ipynb out.ipynb -p SCALE=3.5
     """
     from lmf.study.notebook import parse_parameters, run_notebook
 
