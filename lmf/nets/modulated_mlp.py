@@ -26,13 +26,18 @@ class ModulatedMlp(Mlp):
 
     def forward(self, x: Tensor, modulation: Modulation | None = None) -> Tensor:
         """(*, inputs), modulation (*, depth, width) -> (*, outputs)."""
+        if modulation is None:
+            return super().forward(x)
         *hidden, last = self.linears
+        # Views of all layers at once: their gradients are stacked once, not summed layer by layer.
+        scales = None if modulation.scale is None else modulation.scale.unbind(-2)
+        shifts = None if modulation.shift is None else modulation.shift.unbind(-2)
         for i, layer in enumerate(hidden):
             x = layer(x)
-            if modulation is not None and modulation.scale is not None:
-                x = torch.addcmul(x, x, modulation.scale[..., i, :])
-            if modulation is not None and modulation.shift is not None:
-                x = x + modulation.shift[..., i, :]
+            if scales is not None:
+                x = torch.addcmul(x, x, scales[i])
+            if shifts is not None:
+                x = x + shifts[i]
             x = x.relu_()
         return last(x)
 
