@@ -14,6 +14,7 @@ from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
 from lmf.model import MODELS, with_options
 from lmf.train.config import TrainConfig
 from lmf.train.engine import DivergedError, Run, initial_model, train
+from lmf.train.objective import Objective
 from lmf.train.schedule import learning_rate
 
 CONFIG = TrainConfig(
@@ -48,7 +49,9 @@ def pictures() -> Pictures:
     return Pictures(("a.png", "b.png"), tuple(pixels))
 
 
-def run_training(folder: Path, pictures: Pictures, config=CONFIG, die_at: int | None = None):
+def run_training(
+    folder: Path, pictures: Pictures, config=CONFIG, die_at: int | None = None, precision="32-true"
+):
     def on_step(step: int, loss: float) -> None:
         if step == die_at:
             raise Killed
@@ -57,7 +60,7 @@ def run_training(folder: Path, pictures: Pictures, config=CONFIG, die_at: int | 
         Run(MODEL, config, seed=5, data="digest"),
         pictures,
         folder,
-        fabric=Fabric(accelerator="cpu", devices=1),
+        fabric=Fabric(accelerator="cpu", devices=1, precision=precision),
         validate=lambda model: float(sum(p.detach().sum() for p in model.parameters())),
         on_step=on_step,
     )
@@ -122,26 +125,41 @@ def test_a_full_disk_is_one_clear_line_and_leaves_nothing_half_written(small_dis
 
 def test_three_non_finite_losses_end_the_run(tmp_path, pictures, monkeypatch):
     monkeypatch.setattr(
-        "lmf.train.engine._loss", lambda *a: torch.tensor(1.0, requires_grad=True) * float("nan")
+        Objective, "forward", lambda *a: torch.tensor(1.0, requires_grad=True) * float("nan")
     )
     with pytest.raises(DivergedError, match="step 3: loss nan"):
         run_training(tmp_path, pictures)
 
 
 def test_one_non_finite_loss_is_skipped(tmp_path, pictures, monkeypatch, caplog):
-    from lmf.train import engine
-
-    original, calls = engine._loss, []
+    original, calls = Objective.forward, []
 
     def once(*arguments):
         calls.append(1)
         loss = original(*arguments)
         return loss * float("nan") if len(calls) == 2 else loss
 
-    monkeypatch.setattr("lmf.train.engine._loss", once)
+    monkeypatch.setattr(Objective, "forward", once)
     trained = run_training(tmp_path, pictures)
     assert "step 2: loss nan" in caplog.text
     assert all(torch.isfinite(p).all() for p in trained.model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtype"), [("32-true", "float32"), ("bf16-mixed", "bfloat16")]
+)
+def test_precision_is_that_of_the_convolutions(tmp_path, pictures, monkeypatch, precision, dtype):
+    seen = set()
+    convolve = torch.nn.Conv2d.forward
+
+    def watch(self, x):
+        y = convolve(self, x)
+        seen.add(str(y.dtype)) if y.requires_grad else None
+        return y
+
+    monkeypatch.setattr(torch.nn.Conv2d, "forward", watch)
+    run_training(tmp_path, pictures, precision=precision)
+    assert seen == {f"torch.{dtype}"}
 
 
 def test_initial_model_is_bilinear(pictures):

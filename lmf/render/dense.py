@@ -80,7 +80,7 @@ def _blend_rows(
 ) -> None:
     """Add the windows of LR rows start..stop to `image` (B, H, W, 3) with their ensemble weights."""
     batch, _, ky, w, kx, _ = windows.shape
-    by_x = windows.reshape(batch, -1, w * kx, 3)
+    by_x = windows.reshape(batch, -1, w * kx, 3).to(x.fraction.dtype)  # half under autocast
     fraction = x.fraction[:, None]
     lines = torch.lerp(by_x[:, :, x.low_slot], by_x[:, :, x.high_slot], fraction)
     for cell, slot, weight in (

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lmf.core.config import plain
-from lmf.core.coords import pixel_centres
 from lmf.core.errors import LmfError
 from lmf.data.pairs import Batch, Pictures, draw_batch, stream
 from lmf.model import Lmf, ModelConfig
 from lmf.train.config import TrainConfig
+from lmf.train.objective import Objective, draw_queries
 from lmf.train.schedule import learning_rate
 from lmf.train.state import Progress, load_state, save_state
 
@@ -107,10 +107,10 @@ def train(
 
 @dataclass(frozen=True)
 class _Parts:
-    """What is trained. wrapped: `model` as Fabric runs it (device, precision). average: its EMA."""
+    """What is trained. objective: as Fabric runs it (device, precision). average: `model`'s EMA."""
 
     model: Lmf
-    wrapped: Lmf
+    objective: Objective
     average: AveragedModel
     optimizer: torch.optim.Optimizer
 
@@ -138,10 +138,9 @@ def _assemble(run: Run, fabric: Fabric) -> _Parts:
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(run.train.ema))
     average.to(fabric.device)
     trainable = [p for p in model.parameters() if p.requires_grad]
-    wrapped, optimizer = fabric.setup(model, torch.optim.Adam(trainable, run.train.lr))
-    for method in ("encode", "render", "query"):
-        wrapped.mark_forward_method(method)
-    return _Parts(model, cast(Lmf, wrapped), average, optimizer)
+    objective = Objective(model)
+    wrapped, optimizer = fabric.setup(objective, torch.optim.Adam(trainable, run.train.lr))
+    return _Parts(model, cast(Objective, wrapped), average, optimizer)
 
 
 def _step(
@@ -155,10 +154,10 @@ def _step(
     """Forward, backward, clip and, if everything is finite, update weights and their average."""
     for group in parts.optimizer.param_groups:
         group["lr"] = rate
-    loss = _loss(parts.wrapped, batch, config.queries, random)
+    loss = parts.objective(batch.lr, batch.hr, draw_queries(batch.hr, config.queries, random))
     fabric.backward(loss)
     norm = fabric.clip_gradients(
-        parts.wrapped, parts.optimizer, max_norm=config.clip, error_if_nonfinite=False
+        parts.objective, parts.optimizer, max_norm=config.clip, error_if_nonfinite=False
     )
     taken = _Step(loss.item(), float(cast(Tensor, norm)))
     if taken.finite:
@@ -183,20 +182,6 @@ def initial_model(config: ModelConfig) -> Lmf:
     torch.nn.init.zeros_(output.weight)
     torch.nn.init.zeros_(output.bias)
     return model
-
-
-def _loss(model: Lmf, batch: Batch, queries: int | None, random: torch.Generator) -> Tensor:
-    """Mean absolute error over all HR pixels, or over `queries` random ones of each crop."""
-    latents = model.encode(batch.lr.contiguous(memory_format=torch.channels_last))
-    side = batch.hr.shape[-1]
-    if queries is None or queries >= side * side:
-        return (model.render(latents, (side, side)) - batch.hr).abs().mean()
-    chosen = torch.stack(
-        [torch.randperm(side * side, generator=random)[:queries] for _ in batch.hr]
-    ).to(batch.hr.device)
-    coord = pixel_centres(side, side, batch.hr.device)[chosen]
-    target = batch.hr.flatten(2).gather(2, chosen[:, None].expand(-1, 3, -1)).transpose(1, 2)
-    return (model.query(latents, coord, torch.full_like(coord, 2 / side)) - target).abs().mean()
 
 
 def _row(step: int, taken: _Step, lr: float, psnr: float | None) -> dict[str, Any]:

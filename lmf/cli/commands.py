@@ -1,0 +1,24 @@
+"""The `lmf` command line: which commands there are; each imports what it needs when it runs."""
+
+import typer
+
+from lmf.cli import models, notebook, setup, study
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Latent modulated functions: a reproducible study of arbitrary-scale super-resolution.",
+    epilog="The whole study: make repro.   One picture: lmf upscale in.png out.png --scale 2.7",
+)
+
+app.command()(study.fetch)
+app.command()(study.train)
+app.command()(study.evaluate)
+app.command()(study.report)
+app.command()(models.upscale)
+app.command()(models.convert)
+app.add_typer(notebook.app, name="notebook")
+app.command()(setup.use_images)
+app.command()(setup.doctor)
