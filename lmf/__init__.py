@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lmf import metrics
+    from lmf.architecture import ModelConfig
     from lmf.checkpoint import load_model
     from lmf.core.errors import LmfError
     from lmf.deploy.enhancer import Enhancer
-    from lmf.model import Lmf, ModelConfig, create_model
+    from lmf.model import Lmf, create_model
 
 __all__ = ["Enhancer", "Lmf", "LmfError", "ModelConfig", "create_model", "load_model", "metrics"]
 
@@ -25,7 +26,7 @@ _HOME = {
     "Enhancer": "lmf.deploy.enhancer",
     "Lmf": "lmf.model",
     "LmfError": "lmf.core.errors",
-    "ModelConfig": "lmf.model",
+    "ModelConfig": "lmf.architecture",
     "create_model": "lmf.model",
     "load_model": "lmf.checkpoint",
 }

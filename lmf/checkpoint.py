@@ -15,11 +15,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from lmf.architecture import ModelConfig
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.files import sha256, write_json
 from lmf.core.weights import check_file, load_strictly, write_tensors
-from lmf.model import Lmf, ModelConfig
+from lmf.model import Lmf
 from lmf.official import read_official
 
 OFFICIAL = ".pth"

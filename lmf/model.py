@@ -6,98 +6,28 @@ render   Cells    -> whole image      dense renderer
 query    Cells    -> scattered RGB    gather renderer, by the definition
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lmf.architecture import MODELS, ModelConfig
 from lmf.core.bundle import Bundle, Cells, Code, Modulation
-from lmf.core.config import Config, choose, parse, plain
+from lmf.core.config import choose, parse, plain
 from lmf.core.coords import cell_of
-from lmf.core.errors import ConfigError, InputError
+from lmf.core.inputs import check_image, target_size
 from lmf.heads.ciaosr import CiaoSrHead
 from lmf.heads.head import Head
 from lmf.heads.liif import LiifHead
 from lmf.heads.lte import LteHead
-from lmf.nets.cross_scale import CrossScaleAttention, CrossScaleConfig
+from lmf.nets.cross_scale import CrossScaleAttention
 from lmf.nets.encoders import ENCODERS, create_encoder
 from lmf.nets.mlp import Mlp
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.dense import render_image
 from lmf.render.gather import render_queries, sample_bilinear
-
-
-@dataclass(frozen=True)
-class ModelConfig(Config):
-    """Architecture of a model; every ablation of the study is one field.
-
-    head: family. latent: modulated 16-wide render MLP (LMF) or the family's original MLP.
-    encoder: a name of `lmf.nets.encoders.ENCODERS`. fourier: waves of the LTE head (x 2).
-    hidden: widths of the latent MLP, or of the original MLP where `latent` is false.
-    width, depth: of the render MLP. mod_scale, mod_shift: which modulations it gets.
-    mod_input: render from a compressed code. cell: condition on the HR pixel's size.
-    ensemble: blend the four nearest cells. unfold: 3x3 features (LIIF and CiaoSR heads).
-    attention, local_size, softmax_scale: of the CiaoSR head, see `heads.local_attention`.
-    position: relative coordinates in the render MLP's input. cross_scale: see `nets.cross_scale`.
-    max_scale: largest scale of training, at which the cell is held beyond it.
-    """
-
-    head: Literal["liif", "lte", "ciaosr"]
-    latent: bool
-    encoder: str
-    fourier: int
-    hidden: tuple[int, ...]
-    width: int = 16
-    depth: int = 8
-    mod_scale: bool = True
-    mod_shift: bool = True
-    mod_input: bool = True
-    cell: bool = True
-    ensemble: bool = True
-    unfold: bool = True
-    position: bool = True
-    cross_scale: CrossScaleConfig | None = None
-    max_scale: float = 4.0
-    attention: tuple[int, ...] = ()
-    local_size: int = 2
-    softmax_scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        if min(self.width, self.depth, self.local_size, *self.hidden, *self.attention) < 1:
-            raise ConfigError("hidden, attention, width, depth and local_size must be at least 1")
-        if self.head == "lte" and (self.fourier < 2 or self.fourier % 2):
-            raise ConfigError(f"fourier {self.fourier} is no even number of at least 2")
-        if self.head == "lte" and self.latent and self.mod_input and self.width % 2:
-            raise ConfigError(f"width {self.width} is odd: the compressed code is pairs of waves")
-        if self.head == "ciaosr":
-            if not self.attention or self.fourier:
-                raise ConfigError("head ciaosr needs attention, for instance [256], and fourier 0")
-            if self.latent and not self.mod_input:
-                raise ConfigError("head ciaosr has no mod_input=False: it renders compressed codes")
-            if not self.latent and not self.ensemble:
-                raise ConfigError("head ciaosr has no ensemble=False: see local_size instead")
-        elif (self.attention, self.local_size, self.softmax_scale) != ((), 2, 1.0):
-            unread = "attention, local_size and softmax_scale"
-            raise ConfigError(f"head {self.head} has no local attention: leave out {unread}")
-
-
-_WIDE = (256, 256, 256, 256)
-MODELS = {
-    "liif": ModelConfig("liif", False, "edsr-baseline", 0, _WIDE),
-    "lte": ModelConfig("lte", False, "edsr-baseline", 256, (256, 256, 256)),
-    "ciaosr": ModelConfig(
-        "ciaosr", False, "edsr-baseline", 0, _WIDE, attention=_WIDE, cross_scale=CrossScaleConfig()
-    ),
-    "lm-liif": ModelConfig("liif", True, "edsr-baseline", 0, (208,), depth=6),
-    "lm-lte": ModelConfig("lte", True, "edsr-baseline", 128, (288,)),
-    "lm-ciaosr": ModelConfig(
-        "ciaosr", True, "edsr-baseline", 0, (288,), attention=(256,), cross_scale=CrossScaleConfig()
-    ),
-}
 
 
 def create_model(
@@ -258,36 +188,3 @@ def _create_head(config: ModelConfig, channels: int) -> Head[Any]:
                 position=position,
                 unfold=unfold,
             )
-
-
-def check_image(image: Tensor) -> tuple[int, int]:
-    """(h, w) of a usable image batch; InputError says what is wrong with any other."""
-    if not isinstance(image, Tensor) or not image.is_floating_point():
-        kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
-        raise InputError(f"image is {kind}: pass a float tensor with values in [0, 1]")
-    if image.ndim != 4 or image.shape[1] != 3 or image.numel() == 0:
-        raise InputError(f"image has shape {tuple(image.shape)}: pass (B, 3, h, w), none of them 0")
-    if not image.is_meta and not torch.isfinite(image).all():  # a meta tensor has no values
-        raise InputError("image holds NaN or infinite values: clean it first")
-    return image.shape[-2], image.shape[-1]
-
-
-def target_size(
-    lr_size: tuple[int, int], size: tuple[int, int] | None, scale: float | None
-) -> tuple[int, int]:
-    """(H, W) from exactly one of `size` and `scale`; InputError where they make no sense."""
-    if (size is None) == (scale is None):
-        raise InputError("give either size=(H, W) or scale=s, not both and not neither")
-    if scale is not None:
-        if not math.isfinite(scale) or scale < 1:
-            raise InputError(f"scale is {scale}: use a finite number of at least 1")
-        size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
-    assert size is not None
-    if len(size) != 2 or any(not isinstance(n, int) or n < 1 for n in size):
-        raise InputError(f"size is {size}: use two whole numbers (H, W) of at least 1")
-    return size
-
-
-def with_options(config: ModelConfig, options: Mapping[str, Any], where: str) -> ModelConfig:
-    """`config` with some fields replaced, checked as strictly as `create_model` does."""
-    return parse(ModelConfig, plain(config) | dict(options), where)

@@ -9,9 +9,9 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 
+from lmf.architecture import MODELS, with_options
 from lmf.core.errors import CheckpointError, InputError, ResourceError
 from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
-from lmf.model import MODELS, with_options
 from lmf.train.config import TrainConfig
 from lmf.train.engine import DivergedError, Run, initial_model, train
 from lmf.train.objective import Objective

@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lmf.core.errors import InputError, ResourceError
+from lmf.core.inputs import check_image, target_size
 from lmf.deploy.device import choose_device
-from lmf.model import Lmf, check_image, target_size
+from lmf.model import Lmf
 
 Picture = TypeVar("Picture", Image.Image, NDArray[np.generic], Tensor)
 

@@ -8,8 +8,8 @@ import json
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from lmf.architecture import MODELS, ModelConfig, with_options
 from lmf.core.errors import ConfigError
-from lmf.model import MODELS, ModelConfig, with_options
 
 FAMILIES = {"liif": "liif", "lte": "lte", "lmliif": "lm-liif", "lmlte": "lm-lte"}
 """Official name of a family -> ours."""

@@ -10,9 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lmf.architecture import ModelConfig
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.weights import check_file, check_tensors
-from lmf.model import Lmf, ModelConfig
+from lmf.model import Lmf
 from lmf.nets.swinir import SwinBlock
 from lmf.nets.window_attention import shift_mask
 from lmf.official.arguments import official_config

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
+from lmf.architecture import MODELS, ModelConfig, with_options
 from lmf.core.config import Config, choose, parse, plain
 from lmf.core.errors import ConfigError
 from lmf.metrics.protocol import PROTOCOLS
-from lmf.model import MODELS, ModelConfig, with_options
 from lmf.nets.cross_scale import CrossScaleConfig
 from lmf.nets.encoders import ENCODERS
 from lmf.train.config import TrainConfig

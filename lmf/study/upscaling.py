@@ -9,9 +9,9 @@ from PIL import Image
 from lmf.checkpoint import load_model
 from lmf.core.errors import InputError
 from lmf.core.files import atomic_write
+from lmf.core.inputs import target_size
 from lmf.data.pictures import open_picture
 from lmf.deploy.enhancer import Enhancer, output_mode
-from lmf.model import target_size
 
 JPEG_QUALITY = 95
 """Of lossy formats; Pillow's default of 75 would undo what the model adds."""

@@ -12,10 +12,11 @@ from lightning.fabric import Fabric
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from lmf.architecture import ModelConfig
 from lmf.core.config import plain
 from lmf.core.errors import LmfError
 from lmf.data.pairs import Batch, Pictures, draw_batch, stream
-from lmf.model import Lmf, ModelConfig
+from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.objective import Objective, draw_queries
 from lmf.train.schedule import learning_rate

@@ -1,0 +1,83 @@
+"""What a model is made of: the typed options, and the named models of the literature."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lmf.core.config import Config, parse, plain
+from lmf.core.errors import ConfigError
+from lmf.nets.cross_scale import CrossScaleConfig
+
+
+@dataclass(frozen=True)
+class ModelConfig(Config):
+    """Architecture of a model; every ablation of the study is one field.
+
+    head: family. latent: modulated 16-wide render MLP (LMF) or the family's original MLP.
+    encoder: a name of `lmf.nets.encoders.ENCODERS`. fourier: waves of the LTE head (x 2).
+    hidden: widths of the latent MLP, or of the original MLP where `latent` is false.
+    width, depth: of the render MLP. mod_scale, mod_shift: which modulations it gets.
+    mod_input: render from a compressed code. cell: condition on the HR pixel's size.
+    ensemble: blend the four nearest cells. unfold: 3x3 features (LIIF and CiaoSR heads).
+    attention, local_size, softmax_scale: of the CiaoSR head, see `heads.local_attention`.
+    position: relative coordinates in the render MLP's input. cross_scale: see `nets.cross_scale`.
+    max_scale: largest scale of training, at which the cell is held beyond it.
+    """
+
+    head: Literal["liif", "lte", "ciaosr"]
+    latent: bool
+    encoder: str
+    fourier: int
+    hidden: tuple[int, ...]
+    width: int = 16
+    depth: int = 8
+    mod_scale: bool = True
+    mod_shift: bool = True
+    mod_input: bool = True
+    cell: bool = True
+    ensemble: bool = True
+    unfold: bool = True
+    position: bool = True
+    cross_scale: CrossScaleConfig | None = None
+    max_scale: float = 4.0
+    attention: tuple[int, ...] = ()
+    local_size: int = 2
+    softmax_scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.width, self.depth, self.local_size, *self.hidden, *self.attention) < 1:
+            raise ConfigError("hidden, attention, width, depth and local_size must be at least 1")
+        if self.head == "lte" and (self.fourier < 2 or self.fourier % 2):
+            raise ConfigError(f"fourier {self.fourier} is no even number of at least 2")
+        if self.head == "lte" and self.latent and self.mod_input and self.width % 2:
+            raise ConfigError(f"width {self.width} is odd: the compressed code is pairs of waves")
+        if self.head == "ciaosr":
+            if not self.attention or self.fourier:
+                raise ConfigError("head ciaosr needs attention, for instance [256], and fourier 0")
+            if self.latent and not self.mod_input:
+                raise ConfigError("head ciaosr has no mod_input=False: it renders compressed codes")
+            if not self.latent and not self.ensemble:
+                raise ConfigError("head ciaosr has no ensemble=False: see local_size instead")
+        elif (self.attention, self.local_size, self.softmax_scale) != ((), 2, 1.0):
+            unread = "attention, local_size and softmax_scale"
+            raise ConfigError(f"head {self.head} has no local attention: leave out {unread}")
+
+
+_WIDE = (256, 256, 256, 256)
+MODELS = {
+    "liif": ModelConfig("liif", False, "edsr-baseline", 0, _WIDE),
+    "lte": ModelConfig("lte", False, "edsr-baseline", 256, (256, 256, 256)),
+    "ciaosr": ModelConfig(
+        "ciaosr", False, "edsr-baseline", 0, _WIDE, attention=_WIDE, cross_scale=CrossScaleConfig()
+    ),
+    "lm-liif": ModelConfig("liif", True, "edsr-baseline", 0, (208,), depth=6),
+    "lm-lte": ModelConfig("lte", True, "edsr-baseline", 128, (288,)),
+    "lm-ciaosr": ModelConfig(
+        "ciaosr", True, "edsr-baseline", 0, (288,), attention=(256,), cross_scale=CrossScaleConfig()
+    ),
+}
+
+
+def with_options(config: ModelConfig, options: Mapping[str, Any], where: str) -> ModelConfig:
+    """`config` with some fields replaced, checked as strictly as `create_model` does."""
+    return parse(ModelConfig, plain(config) | dict(options), where)
