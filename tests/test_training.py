@@ -3,67 +3,23 @@
 import dataclasses
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 import torch
-from lightning.fabric import Fabric
+from small_runs import CONFIG, MODEL, Killed, noise, run_training
 
-from lmf.architecture import MODELS, with_options
 from lmf.core.errors import CheckpointError, InputError, ResourceError
 from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
-from lmf.train.config import TrainConfig
-from lmf.train.engine import DivergedError, Run, initial_model, train
+from lmf.train.engine import DivergedError
 from lmf.train.objective import Objective
 from lmf.train.schedule import learning_rate
-
-CONFIG = TrainConfig(
-    steps=9,
-    batch=2,
-    patch=6,
-    queries=20,
-    scales=(1.0, 4.0),
-    lr=1e-3,
-    lr_min=1e-5,
-    warmup=2,
-    ema=0.9,
-    clip=1.0,
-    precision="fp32",
-    log_every=2,
-    validate_every=4,
-    save_every=3,
-)
-MODEL = with_options(
-    MODELS["lm-lte"], {"encoder": "edsr-small", "fourier": 8, "hidden": [8]}, "test"
-)
-
-
-class Killed(BaseException):
-    """Stands for a process that ends between two steps."""
+from lmf.train.start import initial_model
+from lmf.train.state import latest
 
 
 @pytest.fixture
 def pictures() -> Pictures:
-    noise = torch.Generator().manual_seed(3)
-    pixels = [torch.randint(0, 256, (3, 40, 50), generator=noise, dtype=torch.uint8) for _ in "ab"]
-    return Pictures(("a.png", "b.png"), tuple(pixels))
-
-
-def run_training(
-    folder: Path, pictures: Pictures, config=CONFIG, die_at: int | None = None, precision="32-true"
-):
-    def on_step(step: int, loss: float) -> None:
-        if step == die_at:
-            raise Killed
-
-    return train(
-        Run(MODEL, config, seed=5, data="digest"),
-        pictures,
-        folder,
-        fabric=Fabric(accelerator="cpu", devices=1, precision=precision),
-        validate=lambda model: float(sum(p.detach().sum() for p in model.parameters())),
-        on_step=on_step,
-    )
+    return noise(2)
 
 
 @pytest.mark.parametrize("die_at", [1, 4, 7, 9])
@@ -96,10 +52,21 @@ def test_resume_under_another_config_is_refused_by_name(tmp_path, pictures):
 def test_a_damaged_state_is_refused(tmp_path, pictures):
     with pytest.raises(Killed):
         run_training(tmp_path, pictures, die_at=4)
-    state = tmp_path / "state.safetensors"
+    state = latest(tmp_path)
     state.write_bytes(state.read_bytes()[:100])
-    with pytest.raises(CheckpointError, match="damaged"):
+    with pytest.raises(CheckpointError, match=r"damaged.*delete it to go on"):
         run_training(tmp_path, pictures)
+
+
+def test_the_state_before_serves_where_the_newest_is_deleted(tmp_path, pictures):
+    whole = run_training(tmp_path / "whole", pictures)
+    with pytest.raises(Killed):
+        run_training(tmp_path / "cut", pictures, die_at=8)
+    newest = latest(tmp_path / "cut")
+    newest.unlink()
+    assert latest(tmp_path / "cut") < newest
+    resumed = run_training(tmp_path / "cut", pictures)
+    assert resumed.rows == whole.rows
 
 
 @pytest.fixture
@@ -116,7 +83,9 @@ def small_disk(tmp_path):
 
 def test_a_full_disk_is_one_clear_line_and_leaves_nothing_half_written(small_disk, pictures):
     (small_disk / "ballast").write_bytes(bytes(3_500_000))
-    with pytest.raises(ResourceError, match=r"state\.safetensors: writing failed \(No space left"):
+    with pytest.raises(
+        ResourceError, match=r"state-000000003\.safetensors: writing failed \(No space left"
+    ):
         run_training(small_disk / "run", pictures)
     assert list((small_disk / "run").iterdir()) == []
     (small_disk / "ballast").unlink()

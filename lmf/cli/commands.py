@@ -3,6 +3,7 @@
 import typer
 
 from lmf.cli import models, notebook, setup, study
+from lmf.cli.train import train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,7 +15,7 @@ app = typer.Typer(
 )
 
 app.command()(study.fetch)
-app.command()(study.train)
+app.command()(train)
 app.command()(study.evaluate)
 app.command()(study.report)
 app.command()(models.upscale)

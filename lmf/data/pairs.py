@@ -68,23 +68,44 @@ def draw_batch(
     batch: int,
     patch: int,
     scales: tuple[float, float],
+    rows: range | None = None,
 ) -> Batch:
-    """Random crops at one random scale from `scales`, flipped and transposed at random."""
+    """Random crops at one random scale from `scales`, flipped and transposed at random.
+
+    rows: the crops to make of the `batch` that are drawn, for a process that shares it with others;
+    by default all.
+    """
     low, high = scales
     scale = low + (high - low) * float(torch.rand((), generator=generator))
     side = round(patch * scale)
     chosen = torch.randint(len(pictures.pixels), (batch,), generator=generator)
-    crops = [_random_crop(pictures.pixels[i], side, generator) for i in chosen.tolist()]
+    place = torch.rand(batch, 2, generator=generator)
+    turn = torch.rand(batch, 3, generator=generator) < 0.5
+    rows = range(batch) if rows is None else rows
+    crops = [_crop(pictures.pixels[chosen[i]], side, place[i], turn[i]) for i in rows]
     hr = torch.stack(crops).float() / 255
     return Batch(downsample_batch(hr, (patch, patch)), hr, chosen)
 
 
-def _random_crop(picture: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    _, height, width = picture.shape
-    y = int(torch.randint(height - side + 1, (), generator=generator))
-    x = int(torch.randint(width - side + 1, (), generator=generator))
+def _crop(picture: Tensor, side: int, place: Tensor, turn: Tensor) -> Tensor:
+    """A square of (3, H, W); place (2,) in [0, 1), turn (3,): flip y, flip x, transpose."""
+    y, x = (int(p * (n - side + 1)) for p, n in zip(place.tolist(), picture.shape[1:], strict=True))
+    flip_y, flip_x, transpose = turn.tolist()
     crop = picture[:, y : y + side, x : x + side]
-    flip_y, flip_x, transpose = (torch.rand(3, generator=generator) < 0.5).tolist()
     axes = [axis for axis, flip in ((1, flip_y), (2, flip_x)) if flip]
     crop = crop.flip(axes) if axes else crop
     return crop.transpose(1, 2) if transpose else crop
+
+
+def draw_queries(
+    batch: int, pixels: int, count: int | None, seed: int, device: torch.device
+) -> Tensor | None:
+    """`count` different ones of `pixels`, at most all, for each crop: (batch, count), on `device`.
+
+    None stays None: every pixel, to be rendered densely. The numbers depend on the device's kind.
+    """
+    if count is None:
+        return None
+    random = torch.Generator(device).manual_seed(seed)
+    keys = torch.rand(batch, pixels, generator=random, device=device)
+    return keys.topk(min(count, pixels), dim=1, sorted=False).indices

@@ -1,8 +1,6 @@
 """The tensors of an official checkpoint in a model of ours."""
 
 import os
-import re
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from torch import Tensor
 
 from lmf.architecture import ModelConfig
 from lmf.core.errors import CheckpointError, ConfigError
-from lmf.core.weights import check_file, check_tensors
+from lmf.core.unpickle import read_pth
+from lmf.core.weights import check_tensors
 from lmf.model import Lmf
 from lmf.nets.swinir import SwinBlock
 from lmf.nets.window_attention import shift_mask
@@ -43,8 +42,7 @@ def read_official(path: str | os.PathLike[str]) -> Lmf:
             option that this package lacks, or holds other tensors than its arguments ask for.
     """
     path = Path(path)
-    check_file(path)
-    name, args, tensors = _entries(_unpickle(path), str(path))
+    name, args, tensors = _entries(read_pth(path), str(path))
     try:
         model = Lmf(official_config(name, args))
     except ConfigError as error:
@@ -92,18 +90,6 @@ def _constants(model: Lmf) -> dict[str, Tensor]:
                 mask = shift_mask(side, side, block.window, block.shift, like=torch.zeros(()))
                 found[f"{name}.attn_mask"] = mask
     return found
-
-
-def _unpickle(path: Path) -> Any:
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of pickle protocols; errors say enough
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # what a damaged file raises depends on where the damage is
-        code = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"holds pickled code ({code[1]})" if code else "damaged, or not weights alone"
-        raise CheckpointError(
-            f"{path}: {what}; nothing in it was run, get the official file again"
-        ) from error
 
 
 def _entries(content: Any, where: str) -> tuple[str, Mapping[str, Any], Mapping[str, Tensor]]:

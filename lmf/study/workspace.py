@@ -42,6 +42,10 @@ class Workspace:
         """Training log."""
         return self.results / "train" / f"{variant}.csv"
 
+    def validation(self, variant: str) -> Path:
+        """The first validation picture as enlarged in the course of the training."""
+        return self.results / "validation" / variant
+
     def rows(self, model: str) -> Path:
         """Evaluation, one row per picture and scale."""
         return self.results / "evaluate" / f"{model}.csv"

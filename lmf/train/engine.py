@@ -2,7 +2,8 @@
 
 import logging
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -14,13 +15,16 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lmf.architecture import ModelConfig
 from lmf.core.config import plain
-from lmf.core.errors import LmfError
-from lmf.data.pairs import Batch, Pictures, draw_batch, stream
+from lmf.core.errors import ConfigError, LmfError, ResourceError
+from lmf.data.pairs import Batch, Pictures, draw_batch, draw_queries, stream
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
-from lmf.train.objective import Objective, draw_queries
-from lmf.train.schedule import learning_rate
-from lmf.train.state import Progress, load_state, save_state
+from lmf.train.fabric import share
+from lmf.train.log import Step, Stopwatch, learning_row
+from lmf.train.objective import Objective
+from lmf.train.schedule import learning_rate, scale_range
+from lmf.train.start import initial_model
+from lmf.train.state import Progress, latest, load_state, save_state
 
 log = logging.getLogger(__name__)
 
@@ -52,58 +56,94 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Watch:
+    """What looks on; none of it changes the result.
+
+    validate: PSNR of a model on validation images, at a step. on_step: called with (steps done,
+    loss). on_row: called with each row of the learning log. speed: file of the speed log.
+    """
+
+    validate: Callable[[Lmf, int], float]
+    on_step: Callable[[int, float], None] = lambda step, loss: None
+    on_row: Callable[[Mapping[str, Any]], None] = lambda row: None
+    speed: Path | None = None
+
+
+@dataclass(frozen=True)
 class Trained:
-    """The averaged model in evaluation mode, and one row per logged step."""
+    """The averaged model in evaluation mode, a row per logged step, and how many were skipped."""
 
     model: Lmf
     rows: list[dict[str, Any]]
+    skipped: int
 
 
-def train(
-    run: Run,
-    pictures: Pictures,
-    folder: Path,
-    *,
-    fabric: Fabric,
-    validate: Callable[[Lmf], float],
-    on_step: Callable[[int, float], None] = lambda step, loss: None,
-) -> Trained:
+def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Watch) -> Trained:
     """Train `run`, going on from the state in `folder` if there is one.
 
-    validate: PSNR of a model on validation images. on_step: called with (steps done, loss).
-
     Raises:
+        ConfigError: the batch is larger than the data, or does not divide among the processes.
         DivergedError: the loss was not finite three times in a row.
         CheckpointError: `folder` holds the state of another run.
+        ResourceError: memory does not suffice, or the disk is full.
     """
     config = run.train
-    parts = _assemble(run, fabric)
-    state = folder / "state.safetensors"
-    progress = Progress(0, [])
-    if state.exists():
-        progress = load_state(state, run.describe(), parts.model, parts.average, parts.optimizer)
-        log.info("resumed at step %d of %d from %s", progress.step, config.steps, state)
-    rows, skipped = progress.rows, 0
-    for step in range(progress.step, config.steps):
-        random = stream(run.seed, step)
-        batch = draw_batch(
-            pictures, random, batch=config.batch, patch=config.patch, scales=config.scales
+    if config.batch > len(pictures.pixels):
+        raise ConfigError(
+            f"batch {config.batch} is larger than the {len(pictures.pixels)} training pictures"
         )
-        rate = learning_rate(config, step)
-        taken = _step(parts, batch, config, rate, random, fabric)
-        skipped = 0 if taken.finite else skipped + 1
-        if skipped:
-            _tolerate(skipped, step, taken.loss, rate, batch)
+    crops = share(fabric, config)
+    parts = _assemble(run, fabric)
+    progress = _resume(run, folder, parts, fabric)
+    observer = _Observer(config, watch, progress.rows, fabric)
+    skipped, in_a_row = progress.skipped, progress.skipped_in_a_row
+    upcoming = _draw(run, pictures, progress.step, crops) if progress.step < config.steps else None
+    for step in range(progress.step, config.steps):
+        drawn = cast(_Drawn, upcoming)
+        loss, norm = _forward_backward(parts, drawn, config, fabric)
+        if step + 1 < config.steps:  # drawn while a GPU is still at work on the step before
+            upcoming = _draw(run, pictures, step + 1, crops)
+        mean = float(cast(Tensor, fabric.all_reduce(loss)))
+        taken = Step(mean, float(norm), learning_rate(config, step), scale_range(config, step))
         done = step + 1
-        on_step(done, taken.loss)
-        if done % config.log_every == 0 or done == config.steps:
-            due = done % config.validate_every == 0 or done == config.steps
-            psnr = validate(parts.averaged.eval()) if due else None
-            rows.append(_row(done, taken, rate, psnr))
-        if done % config.save_every == 0 and done < config.steps:
-            now = Progress(done, rows)
-            save_state(state, run.describe(), now, parts.model, parts.average, parts.optimizer)
-    return Trained(parts.averaged.eval(), rows)
+        if _update(parts, taken, config):
+            in_a_row = 0
+        else:
+            skipped, in_a_row = skipped + 1, in_a_row + 1
+            _tolerate(in_a_row, done, taken, drawn.batch)
+        observer.saw(done, taken, parts.averaged, drawn.seconds)
+        if done % config.save_every == 0 and done < config.steps and fabric.is_global_zero:
+            scaler = fabric.strategy.precision.state_dict()
+            now = Progress(done, observer.rows, skipped, in_a_row, scaler)
+            save_state(folder, run.describe(), now, parts.model, parts.average, parts.optimizer)
+    return Trained(parts.averaged.eval(), observer.rows, skipped)
+
+
+class _Observer:
+    """Keeps the logs and tells those who watch; only the first process has any."""
+
+    def __init__(
+        self, config: TrainConfig, watch: Watch, rows: list[dict[str, Any]], fabric: Fabric
+    ) -> None:
+        self.config, self.watch, self.rows = config, watch, rows
+        self.first = fabric.is_global_zero
+        self.clock = Stopwatch(watch.speed if self.first else None, fabric.device)
+
+    def saw(self, done: int, taken: Step, averaged: Lmf, drawing: float) -> None:
+        """Note the step that makes it `done` steps; `drawing`: seconds for its batch."""
+        if not self.first:
+            return
+        self.clock.drew(drawing)
+        self.watch.on_step(done, taken.loss)
+        last = done == self.config.steps
+        if done % self.config.log_every and not last:
+            return
+        self.clock.lap(done)
+        due = last or done % self.config.validate_every == 0
+        psnr = self.watch.validate(averaged.eval(), done) if due else None
+        self.rows.append(learning_row(done, taken, psnr))
+        self.watch.on_row(self.rows[-1])
+        self.clock.restart()  # a validation is no training time
 
 
 @dataclass(frozen=True)
@@ -122,84 +162,118 @@ class _Parts:
 
 
 @dataclass(frozen=True)
-class _Step:
-    """One optimiser step; it was skipped unless loss and gradient norm are finite."""
+class _Drawn:
+    """This process's part of a step's batch, and the seconds that drawing it took."""
 
-    loss: float
-    norm: float
-
-    @property
-    def finite(self) -> bool:
-        return math.isfinite(self.loss) and math.isfinite(self.norm)
+    batch: Batch
+    queries: Tensor | None
+    seconds: float
 
 
 def _assemble(run: Run, fabric: Fabric) -> _Parts:
+    config = run.train
     torch.manual_seed(run.seed)
     model = initial_model(run.model)
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(run.train.ema))
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
     average.to(fabric.device)
+    model.encoder.checkpointing = config.checkpoint
+    if config.compile:
+        model.encoder.compile()
     trainable = [p for p in model.parameters() if p.requires_grad]
-    objective = Objective(model)
-    wrapped, optimizer = fabric.setup(objective, torch.optim.Adam(trainable, run.train.lr))
-    return _Parts(model, cast(Objective, wrapped), average, optimizer)
+    optimizer = torch.optim.Adam(trainable, config.lr)
+    objective, optimizer = fabric.setup(Objective(model, config), optimizer)
+    return _Parts(model, cast(Objective, objective), average, optimizer)
 
 
-def _step(
-    parts: _Parts,
-    batch: Batch,
-    config: TrainConfig,
-    rate: float,
-    random: torch.Generator,
-    fabric: Fabric,
-) -> _Step:
-    """Forward, backward, clip and, if everything is finite, update weights and their average."""
-    for group in parts.optimizer.param_groups:
-        group["lr"] = rate
-    loss = parts.objective(batch.lr, batch.hr, draw_queries(batch.hr, config.queries, random))
-    fabric.backward(loss)
+def _resume(run: Run, folder: Path, parts: _Parts, fabric: Fabric) -> Progress:
+    state = latest(folder)
+    if state is None:
+        return Progress(0, [])
+    progress = load_state(state, run.describe(), parts.model, parts.average, parts.optimizer)
+    if progress.scaler:
+        fabric.strategy.precision.load_state_dict(dict(progress.scaler))
+    log.info("resumed at step %d of %d from %s", progress.step, run.train.steps, state)
+    return progress
+
+
+def _draw(run: Run, pictures: Pictures, step: int, rows: range) -> _Drawn:
+    """The crops `rows` of a step's batch: a function of seed and step alone."""
+    start, config = time.perf_counter(), run.train
+    batch = draw_batch(
+        pictures,
+        stream(run.seed, step),
+        batch=config.batch,
+        patch=config.patch,
+        scales=scale_range(config, step),
+        rows=rows,
+    )
+    pixels = batch.hr.shape[-2] * batch.hr.shape[-1]
+    queries = draw_queries(
+        config.batch, pixels, config.queries, (run.seed << 32) + step, batch.hr.device
+    )
+    if queries is not None:
+        queries = queries[rows.start : rows.stop]
+    return _Drawn(batch, queries, time.perf_counter() - start)
+
+
+def _forward_backward(
+    parts: _Parts, drawn: _Drawn, config: TrainConfig, fabric: Fabric
+) -> tuple[Tensor, Tensor]:
+    """Mean loss of the batch and its gradient's norm, clipped; computed part by part."""
+    lr, hr = (image.chunk(config.accumulate) for image in (drawn.batch.lr, drawn.batch.hr))
+    queries = drawn.queries.chunk(config.accumulate) if drawn.queries is not None else None
+    losses = []
+    try:
+        for part in range(config.accumulate):
+            last = part == config.accumulate - 1
+            with fabric.no_backward_sync(cast(Any, parts.objective), enabled=not last):
+                chosen = queries[part] if queries is not None else None
+                loss = parts.objective(lr[part], hr[part], chosen) / config.accumulate
+                fabric.backward(loss)
+            losses.append(loss.detach())
+    except RuntimeError as error:
+        if not _out_of_memory(error):
+            raise
+        raise ResourceError(
+            f"out of memory on {fabric.device}: raise train.accumulate (now {config.accumulate}) "
+            f"or lower train.batch (now {config.batch}); train.checkpoint: true saves more"
+        ) from error
     norm = fabric.clip_gradients(
         parts.objective, parts.optimizer, max_norm=config.clip, error_if_nonfinite=False
     )
-    taken = _Step(loss.item(), float(cast(Tensor, norm)))
-    if taken.finite:
+    return torch.stack(losses).sum(), cast(Tensor, norm)
+
+
+def _out_of_memory(error: RuntimeError) -> bool:
+    """Whether a GPU's memory or the computer's ran out; the latter has no exception of its own."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
+def _update(parts: _Parts, taken: Step, config: TrainConfig) -> bool:
+    """Move weights and their average; False if loss or gradient are not finite: nothing moved.
+
+    With fp16 an infinite gradient is no fault: the loss scaler skips the step and scales less.
+    """
+    for group in parts.optimizer.param_groups:
+        group["lr"] = taken.rate
+    finite = math.isfinite(taken.loss) and math.isfinite(taken.norm)
+    tolerable = finite or (config.precision == "fp16" and math.isfinite(taken.loss))
+    if tolerable:
         parts.optimizer.step()
+    if finite:
         parts.average.update_parameters(parts.model)
     parts.optimizer.zero_grad()
-    return taken
+    return tolerable
 
 
-def initial_model(config: ModelConfig) -> Lmf:
-    """An untrained model that can be trained with any of its parts switched off.
-
-    The output layer is zero: with the LR skip the model starts as bilinear interpolation. The hidden
-    layers of the render MLP keep the variance of their input (He et al. 2015); with torch's default
-    it shrinks eight times in a row, and without modulation nothing would reach the output.
-    """
-    model = Lmf(config).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    *hidden, output = model.render_mlp.linears
-    for layer in hidden:
-        torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        torch.nn.init.zeros_(layer.bias)
-    torch.nn.init.zeros_(output.weight)
-    torch.nn.init.zeros_(output.bias)
-    return model
-
-
-def _row(step: int, taken: _Step, lr: float, psnr: float | None) -> dict[str, Any]:
-    return {
-        "step": step,
-        "loss": round(taken.loss, 6),
-        "lr": round(lr, 8),
-        "grad_norm": round(taken.norm, 4),
-        "psnr_val": None if psnr is None else round(psnr, 4),
-    }
-
-
-def _tolerate(skipped: int, step: int, loss: float, lr: float, batch: Batch) -> None:
+def _tolerate(in_a_row: int, step: int, taken: Step, batch: Batch) -> None:
     """Report a step whose loss or gradient is not finite; end the run at the third in a row."""
     where = (
-        f"step {step + 1}: loss {loss}, learning rate {lr:.3g}, pictures {batch.images.tolist()}"
+        f"step {step}: loss {taken.loss}, gradient norm {taken.norm}, "
+        f"learning rate {taken.rate:.3g}, pictures {batch.images.tolist()}"
     )
-    if skipped >= NON_FINITE_LIMIT:
-        raise DivergedError(f"{where}; {skipped} in a row: lower train.lr or check these pictures")
+    if in_a_row >= NON_FINITE_LIMIT:
+        raise DivergedError(f"{where}; {in_a_row} in a row: lower train.lr or check these pictures")
     log.warning("%s; step skipped", where)

@@ -1,11 +1,13 @@
 """What an interrupted run needs to go on as if nothing had happened.
 
 One safetensors file holds the weights, their average, Adam's moments and, as metadata, the step,
-the log so far and the run's description. Random streams need no state: see `data.pairs`.
+the log so far, the loss scaler and the run's description. Random streams need no state: see
+`data.pairs`. The newest two files are kept.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +20,38 @@ from lmf.checkpoint import read_tensors
 from lmf.core.errors import CheckpointError
 from lmf.core.weights import load_strictly, write_tensors
 
+KEPT = 2
+"""Files kept: should the newest be damaged, deleting it goes back to the one before."""
+
 
 @dataclass(frozen=True)
 class Progress:
-    """step: the number of steps done. rows: the log so far."""
+    """step: the number of steps done. rows: the log so far. skipped: non-finite steps among them.
+
+    skipped_in_a_row: those at the end. scaler: of the fp16 loss, empty otherwise.
+    """
 
     step: int
     rows: list[dict[str, Any]]
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    scaler: Mapping[str, float] = field(default_factory=dict)
+
+
+def latest(folder: Path) -> Path | None:
+    """The newest state in `folder`, None if there is none."""
+    return max(folder.glob("state-*.safetensors"), default=None)
 
 
 def save_state(
-    path: Path,
-    run: dict[str, Any],
+    folder: Path,
+    run: Mapping[str, Any],
     progress: Progress,
     model: nn.Module,
     average: nn.Module,
     optimizer: Optimizer,
 ) -> None:
-    """Write everything to `path`, atomically: a run killed here keeps its previous state."""
+    """Write everything, atomically: a run killed here goes on from the state before."""
     tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
     tensors |= {
@@ -43,13 +59,16 @@ def save_state(
         for i, moments in optimizer.state_dict()["state"].items()
         for key, value in moments.items()
     }
-    about = {"run": run, "step": progress.step, "rows": progress.rows}
+    about = {"run": run, "progress": vars(progress) | {"scaler": dict(progress.scaler)}}
+    path = folder / f"state-{progress.step:09d}.safetensors"
     write_tensors(path, tensors, {"state": json.dumps(about)})
+    for old in sorted(folder.glob("state-*.safetensors"))[:-KEPT]:
+        old.unlink()
 
 
 def load_state(
     path: Path,
-    run: dict[str, Any],
+    run: Mapping[str, Any],
     model: nn.Module,
     average: nn.Module,
     optimizer: Optimizer,
@@ -60,7 +79,10 @@ def load_state(
         CheckpointError: the state is damaged, or of a run with another description; the differing
             fields are named and nothing is loaded.
     """
-    tensors = read_tensors(path)
+    try:
+        tensors = read_tensors(path)
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; delete it to go on from the state before") from error
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["state"])
     differing = _differences(about["run"], json.loads(json.dumps(run)))
@@ -76,7 +98,7 @@ def load_state(
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
-    return Progress(about["step"], about["rows"])
+    return Progress(**about["progress"])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

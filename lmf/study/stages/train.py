@@ -1,14 +1,18 @@
 """The study's `train` stage: one variant of one profile, from pictures to weights with a card."""
 
 import json
+import logging
 import shutil
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from lightning.fabric import Fabric
+from PIL import Image
 
 from lmf.checkpoint import save_model
 from lmf.core.config import plain
@@ -16,14 +20,18 @@ from lmf.core.errors import DataError
 from lmf.core.files import atomic_write, write_json
 from lmf.data.degrade import resize_picture
 from lmf.data.fetch import open_set
-from lmf.data.pairs import load_pictures
+from lmf.data.pairs import Pictures, load_pictures
 from lmf.data.pictures import read_rgb
 from lmf.metrics.cost import cpu_name
 from lmf.metrics.quality import psnr
 from lmf.model import Lmf
 from lmf.study.profile import Profile, model_config
 from lmf.study.workspace import Workspace
-from lmf.train.engine import Run, Trained, train
+from lmf.train.benchmark import SIDE, measure
+from lmf.train.engine import Run, Trained, Watch, train
+from lmf.train.fabric import make_fabric
+
+log = logging.getLogger(__name__)
 
 WEIGHTS_LICENCE = "Apache-2.0; trained on pictures under the licences of the set named in `data`"
 
@@ -34,41 +42,59 @@ def train_variant(
     place: Workspace,
     device: torch.device,
     on_step: Callable[[int, float], None] = lambda step, loss: None,
+    on_row: Callable[[Mapping[str, Any]], None] = lambda row: None,
 ) -> None:
-    """Train `variant`, or go on with it, and write its weights, card and curve.
+    """Train `variant`, or go on with it, and write its weights, card, logs and validation pictures.
 
     Raises:
         DataError: the training set is missing or differs from the record of `fetch`.
-        InputError: a picture is smaller than the patch. CheckpointError: see `train.state`.
+        InputError: a picture is smaller than the patch. Others: see `train.engine`.
     """
-    config = profile.train
-    index = [0 if device.index is None else device.index]
-    fabric = Fabric(
-        accelerator=device.type,
-        devices=1 if device.type == "cpu" else index,
-        precision="bf16-mixed" if config.precision == "bf16" else "32-true",
-    )
+    fabric = make_fabric(device, profile.train.precision)
     record = read_record(place, profile.train_set)
-    pictures = load_pictures(
-        open_set(profile.train_set, place.data).hr,
-        fabric.device,
-        smallest=round(config.patch * config.scales[1]),
-    )
-    digest = str(record["tree_sha256"])
-    run = Run(model_config(profile, variant), config, profile.seed, digest)
+    pictures = _pictures(profile, place, fabric.device)
+    run = _run(profile, variant, record)
     folder = place.run(variant)
-    start = time.perf_counter()
-    trained = train(
-        run,
-        pictures,
-        folder,
-        fabric=fabric,
-        validate=Validator(profile, place, fabric.device),
-        on_step=on_step,
+    validator = Validator(profile, place, fabric.device, folder / "validation")
+    speed = folder / "speed.csv"
+    trained = train(run, pictures, folder, fabric, Watch(validator, on_step, on_row, speed))
+    if fabric.is_global_zero:
+        judged = _judge(trained, validator.bicubic, variant)
+        _write(profile, variant, place, run, record, trained, fabric, judged)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def speed_of(
+    profile: Profile, variant: str, place: Workspace, device: torch.device, steps: int
+) -> str:
+    """What `lmf train --benchmark` prints. Raises what `train_variant` raises."""
+    fabric = make_fabric(device, profile.train.precision)
+    run = _run(profile, variant, read_record(place, profile.train_set))
+    speed = measure(run, _pictures(profile, place, fabric.device), fabric, steps)
+    config, name = profile.train, _device_name(fabric.device)
+    return (
+        f"{variant}, profile {place.profile}, {config.precision}, batch {config.batch}, patch "
+        f"{config.patch}, queries {config.queries}, on {name} ({torch.get_num_threads()} threads)\n"
+        f"{speed.steps_per_s:.2f} steps/s ({1 / speed.steps_per_s:.3f} s a step, median of "
+        f"{speed.steps}), {100 * speed.data_share:.1f} % of it for data, "
+        f"{speed.memory_mb:.0f} MB at most\n"
+        f"{speed.flops / 1e9:.1f} GFLOP a step: {100 * speed.share_of_peak:.0f} % of the "
+        f"{speed.peak / 1e9:.0f} GFLOP/s that a {SIDE}x{SIDE} matrix product reaches here"
     )
-    seconds = time.perf_counter() - start
-    _write(profile, variant, place, run, record, trained, fabric.device, seconds)
-    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _pictures(profile: Profile, place: Workspace, device: torch.device) -> Pictures:
+    smallest = round(profile.train.patch * profile.train.scales[1])
+    return load_pictures(open_set(profile.train_set, place.data).hr, device, smallest)
+
+
+def _run(profile: Profile, variant: str, record: Mapping[str, object]) -> Run:
+    model, digest = model_config(profile, variant), str(record["tree_sha256"])
+    return Run(model, profile.train, profile.seed, digest)
+
+
+def _device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def read_record(place: Workspace, name: str) -> dict[str, object]:
@@ -82,11 +108,18 @@ def read_record(place: Workspace, name: str) -> dict[str, object]:
 
 
 class Validator:
-    """PSNR of a model on central crops of the validation set, for watching a training."""
+    """PSNR of a model on central crops of the validation set, for watching a training.
 
-    def __init__(self, profile: Profile, place: Workspace, device: torch.device) -> None:
+    folder: the first crop, as enlarged at each validation, is kept there as <step>.png.
+    bicubic: the PSNR of bicubic interpolation on the same crops.
+    """
+
+    def __init__(
+        self, profile: Profile, place: Workspace, device: torch.device, folder: Path
+    ) -> None:
         self.protocol, self.scale = profile.protocol, profile.validation.scale
-        self.pairs = []
+        self.folder = folder
+        self.pairs, cubic = [], []
         for path in open_set(profile.validation.set, place.data).hr:
             picture = read_rgb(path)
             side = round(
@@ -96,15 +129,41 @@ class Validator:
             hr = picture[top : top + side, left : left + side]
             lr = resize_picture(hr, (round(side / self.scale),) * 2)
             self.pairs.append((_tensor(lr, device), _tensor(hr, device)))
+            cubic.append((_tensor(resize_picture(lr, hr.shape[:2]), device), self.pairs[-1][1]))
+        self.bicubic = self._mean(cubic)
 
-    def __call__(self, model: Lmf) -> float:
+    def __call__(self, model: Lmf, step: int) -> float:
         """Mean PSNR in dB."""
         with torch.no_grad():
-            values = [
-                psnr(model(lr, size=hr.shape[-2:]), hr, self.protocol, self.scale)
-                for lr, hr in self.pairs
-            ]
-        return float(np.mean(values))
+            found = [(model(lr, size=hr.shape[-2:]), hr) for lr, hr in self.pairs]
+        picture = (found[0][0][0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        with atomic_write(self.folder / f"{step:07d}.png") as temporary:
+            Image.fromarray(picture).save(temporary)
+        return self._mean(found)
+
+    def _mean(self, found: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> float:
+        return float(np.mean([psnr(sr, hr, self.protocol, self.scale) for sr, hr in found]))
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """Validation of bicubic, and the steps from half of the run on at which the model is below."""
+
+    bicubic: float
+    below: list[int]
+
+
+def _judge(trained: Trained, bicubic: float, variant: str) -> _Judgement:
+    """A run that is below bicubic in its second half has learnt nothing of use, and says so."""
+    half = trained.rows[-1]["step"] / 2
+    late = [r for r in trained.rows if r["psnr_val"] is not None and r["step"] >= half]
+    below = [row["step"] for row in late if row["psnr_val"] < bicubic]
+    if below:
+        log.warning(
+            "%s IS BELOW BICUBIC (%.2f dB) on validation at step %s: do not use these weights",
+            variant, bicubic, ", ".join(map(str, below)),
+        )  # fmt: skip
+    return _Judgement(round(bicubic, 4), below)
 
 
 def _tensor(picture: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -119,8 +178,8 @@ def _write(
     run: Run,
     record: dict[str, object],
     trained: Trained,
-    device: torch.device,
-    seconds: float,
+    fabric: Fabric,
+    judged: _Judgement,
 ) -> None:
     with atomic_write(place.curve(variant)) as temporary:
         pd.DataFrame(trained.rows).to_csv(temporary, index=False, lineterminator="\n")
@@ -128,13 +187,25 @@ def _write(
         "name": variant,
         "profile": place.profile,
         "steps": profile.train.steps,
+        "skipped_steps": trained.skipped,
         "seed": profile.seed,
         "data": {key: record[key] for key in ("set", "images", "tree_sha256")},
         "train": plain(profile.train),
         "validation": plain(profile.validation),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name(),
-        "metrics": {"psnr_validation": trained.rows[-1]["psnr_val"]},
+        "device": _device_name(fabric.device),
+        "processes": fabric.world_size,
+        "metrics": {
+            "psnr_validation": trained.rows[-1]["psnr_val"],
+            "psnr_validation_bicubic": judged.bicubic,
+            "below_bicubic_at_steps": judged.below,
+        },
         "licence": WEIGHTS_LICENCE,
     }
     save_model(trained.model, place.weights(variant), facts)
-    write_json(place.results / "timing" / f"train-{variant}.json", {"seconds": round(seconds, 1)})
+    work, timing = place.run(variant), place.results / "timing"
+    shutil.rmtree(place.validation(variant), ignore_errors=True)
+    shutil.copytree(work / "validation", place.validation(variant))
+    seconds = pd.read_csv(work / "speed.csv")["seconds"].sum()
+    write_json(timing / f"train-{variant}.json", {"seconds": round(float(seconds), 1)})
+    with atomic_write(timing / f"train-{variant}.csv") as temporary:
+        shutil.copyfile(work / "speed.csv", temporary)
