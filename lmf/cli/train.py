@@ -1,4 +1,4 @@
-"""`lmf train`: on a CPU, a GPU, or many of them."""
+"""`lmf train` and `lmf release`: weights, and weights for others."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,10 @@ def train(
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
     benchmark: Annotated[
-        int, typer.Option(help="Time so many steps, write nothing.", show_default=False)
+        int,
+        typer.Option(
+            help="Time so many steps in fp32 and bf16; write nothing.", show_default=False
+        ),
     ] = 0,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Write the log there for TensorBoard, too.")
@@ -34,16 +37,35 @@ def train(
     settings = read_profile(place.profile)
     model_config(settings, variant)
     chosen = choose_device(device)
-    from lmf.study.stages.train import speed_of, train_variant  # takes seconds: after the checks
-
     what = f"{variant} of profile {place.profile} on {chosen}"
     if benchmark:
+        from lmf.study.speed import speed_of
+
         typer.echo(f"timing {benchmark} steps of {what}", err=True)
         typer.echo(speed_of(settings, variant, place, chosen, benchmark))
         return
+    from lmf.study.stages.train import train_variant  # takes seconds: after the checks
     from lmf.train.board import tensorboard as board
 
     on_row = board(tensorboard) if tensorboard else lambda row: None
     typer.echo(f"training {what}", err=True)
     with counter(f"train {variant}", settings.train.steps, every=settings.train.log_every) as count:
         train_variant(settings, variant, place, chosen, on_step=count, on_row=on_row)
+
+
+def release(
+    variant: Annotated[str, typer.Argument(help="A trained variant of the profile.")],
+    name: Annotated[str, typer.Argument(help="What others will load it as.")],
+    profile: ProfileOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Put a trained variant into weights/, scored on the profile's test sets.
+
+    Example: lmf release no-cross-scale lm-lte-edsr-baseline --profile cpu
+    """
+    from lmf.deploy.device import choose_device
+    from lmf.study.progress import rows_counter
+    from lmf.study.release import release as put
+
+    with rows_counter(f"score {name}", True) as on_row:
+        typer.echo(put(variant, name, profile, choose_device(device), on_row))

@@ -27,7 +27,6 @@ from lmf.metrics.quality import psnr
 from lmf.model import Lmf
 from lmf.study.profile import Profile, model_config
 from lmf.study.workspace import Workspace
-from lmf.train.benchmark import SIDE, measure
 from lmf.train.engine import Run, Trained, Watch, train
 from lmf.train.fabric import make_fabric
 
@@ -52,8 +51,8 @@ def train_variant(
     """
     fabric = make_fabric(device, profile.train.precision)
     record = read_record(place, profile.train_set)
-    pictures = _pictures(profile, place, fabric.device)
-    run = _run(profile, variant, record)
+    pictures = training_pictures(profile, place, fabric.device)
+    run = training_run(profile, variant, record)
     folder = place.run(variant)
     validator = Validator(profile, place, fabric.device, folder / "validation")
     speed = folder / "speed.csv"
@@ -64,36 +63,20 @@ def train_variant(
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def speed_of(
-    profile: Profile, variant: str, place: Workspace, device: torch.device, steps: int
-) -> str:
-    """What `lmf train --benchmark` prints. Raises what `train_variant` raises."""
-    fabric = make_fabric(device, profile.train.precision)
-    run = _run(profile, variant, read_record(place, profile.train_set))
-    speed = measure(run, _pictures(profile, place, fabric.device), fabric, steps)
-    config, name = profile.train, _device_name(fabric.device)
-    return (
-        f"{variant}, profile {place.profile}, {config.precision}, batch {config.batch}, patch "
-        f"{config.patch}, queries {config.queries}, on {name} ({torch.get_num_threads()} threads)\n"
-        f"{speed.steps_per_s:.2f} steps/s ({1 / speed.steps_per_s:.3f} s a step, median of "
-        f"{speed.steps}), {100 * speed.data_share:.1f} % of it for data, "
-        f"{speed.memory_mb:.0f} MB at most\n"
-        f"{speed.flops / 1e9:.1f} GFLOP a step: {100 * speed.share_of_peak:.0f} % of the "
-        f"{speed.peak / 1e9:.0f} GFLOP/s that a {SIDE}x{SIDE} matrix product reaches here"
-    )
-
-
-def _pictures(profile: Profile, place: Workspace, device: torch.device) -> Pictures:
+def training_pictures(profile: Profile, place: Workspace, device: torch.device) -> Pictures:
+    """The training set on `device`; InputError names a picture smaller than the largest patch."""
     smallest = round(profile.train.patch * profile.train.scales[1])
     return load_pictures(open_set(profile.train_set, place.data).hr, device, smallest)
 
 
-def _run(profile: Profile, variant: str, record: Mapping[str, object]) -> Run:
+def training_run(profile: Profile, variant: str, record: Mapping[str, object]) -> Run:
+    """All that decides the variant's result."""
     model, digest = model_config(profile, variant), str(record["tree_sha256"])
     return Run(model, profile.train, profile.seed, digest)
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The GPU's or the processor's name."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
@@ -192,7 +175,7 @@ def _write(
         "data": {key: record[key] for key in ("set", "images", "tree_sha256")},
         "train": plain(profile.train),
         "validation": plain(profile.validation),
-        "device": _device_name(fabric.device),
+        "device": device_name(fabric.device),
         "processes": fabric.world_size,
         "metrics": {
             "psnr_validation": trained.rows[-1]["psnr_val"],

@@ -1,0 +1,39 @@
+"""`lmf train --benchmark`: how fast a variant would train here."""
+
+import dataclasses
+
+import torch
+
+from lmf.study.profile import Profile
+from lmf.study.stages.train import device_name, read_record, training_pictures, training_run
+from lmf.study.workspace import Workspace
+from lmf.train.benchmark import SIDE, TrainingSpeed, measure
+from lmf.train.fabric import make_fabric
+
+
+def speed_of(
+    profile: Profile, variant: str, place: Workspace, device: torch.device, steps: int
+) -> str:
+    """Times `steps` steps in fp32 and in bf16. Raises what `train_variant` raises."""
+    pictures = training_pictures(profile, place, device)
+    run = training_run(profile, variant, read_record(place, profile.train_set))
+    lines = [
+        f"{variant}, profile {place.profile}, batch {run.train.batch}, patch {run.train.patch}, "
+        f"queries {run.train.queries}, on {device_name(device)}, {torch.get_num_threads()} threads"
+    ]
+    for precision in ("fp32", "bf16"):
+        config = dataclasses.replace(run.train, precision=precision)
+        fabric = make_fabric(device, precision)
+        speed = measure(dataclasses.replace(run, train=config), pictures, fabric, steps)
+        lines.append(f"{precision}: {_line(speed)}")
+    return "\n".join(lines)
+
+
+def _line(speed: TrainingSpeed) -> str:
+    return (
+        f"{speed.steps_per_s:.2f} steps/s, {1 / speed.steps_per_s:.3f} s a step, median of "
+        f"{speed.steps}; {100 * speed.data_share:.1f} % of it draws the batch; "
+        f"{speed.memory_mb:.0f} MB at most; {speed.flops / 1e9:.0f} GFLOP a step, "
+        f"{100 * speed.share_of_peak:.0f} % of the {speed.peak / 1e9:.0f} GFLOP/s "
+        f"of a {SIDE}x{SIDE} matrix product"
+    )
