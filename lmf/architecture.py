@@ -1,11 +1,12 @@
 """What a model is made of: the typed options, and the named models of the literature."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from lmf.core.config import Config, parse, plain
 from lmf.core.errors import ConfigError
+from lmf.nets.attention import AttentionKind
 from lmf.nets.cross_scale import CrossScaleConfig
 
 
@@ -14,7 +15,7 @@ class ModelConfig(Config):
     """Architecture of a model; every ablation of the study is one field.
 
     head: family. latent: modulated 16-wide render MLP (LMF) or the family's original MLP.
-    encoder: a name of `lmf.nets.encoders.ENCODERS`. fourier: waves of the LTE head (x 2).
+    encoder: a name of `nets.encoders.ENCODERS`. fourier: waves of the LTE head (x 2).
     hidden: widths of the latent MLP, or of the original MLP where `latent` is false.
     width, depth: of the render MLP. mod_scale, mod_shift: which modulations it gets.
     mod_input: render from a compressed code. cell: condition on the HR pixel's size.
@@ -22,6 +23,7 @@ class ModelConfig(Config):
     attention, local_size, softmax_scale: of the CiaoSR head, see `heads.local_attention`.
     position: relative coordinates in the render MLP's input. cross_scale: see `nets.cross_scale`.
     max_scale: largest scale of training, at which the cell is held beyond it.
+    encoder_attention: inside the residual blocks of a CNN encoder, see `nets.attention`.
     """
 
     head: Literal["liif", "lte", "ciaosr"]
@@ -43,24 +45,46 @@ class ModelConfig(Config):
     attention: tuple[int, ...] = ()
     local_size: int = 2
     softmax_scale: float = 1.0
+    encoder_attention: AttentionKind = "none"
 
     def __post_init__(self) -> None:
         if min(self.width, self.depth, self.local_size, *self.hidden, *self.attention) < 1:
             raise ConfigError("hidden, attention, width, depth and local_size must be at least 1")
-        if self.head == "lte" and (self.fourier < 2 or self.fourier % 2):
-            raise ConfigError(f"fourier {self.fourier} is no even number of at least 2")
-        if self.head == "lte" and self.latent and self.mod_input and self.width % 2:
-            raise ConfigError(f"width {self.width} is odd: the compressed code is pairs of waves")
+        if self.max_scale < 1:
+            raise ConfigError(f"max_scale {self.max_scale} is below 1")
+        for field in fields(self):
+            if field.name in _unread(self) and getattr(self, field.name) != field.default:
+                family = f"{'lm-' if self.latent else ''}{self.head}"
+                raise ConfigError(f"{family} has no {field.name}: leave it out")
+        if self.head == "lte":
+            self._check_waves()
+        elif self.fourier:
+            raise ConfigError(f"head {self.head} has no waves: set fourier to 0")
         if self.head == "ciaosr":
-            if not self.attention or self.fourier:
-                raise ConfigError("head ciaosr needs attention, for instance [256], and fourier 0")
+            if not self.attention:
+                raise ConfigError("head ciaosr needs attention, for instance [256]")
             if self.latent and not self.mod_input:
                 raise ConfigError("head ciaosr has no mod_input=False: it renders compressed codes")
-            if not self.latent and not self.ensemble:
-                raise ConfigError("head ciaosr has no ensemble=False: see local_size instead")
-        elif (self.attention, self.local_size, self.softmax_scale) != ((), 2, 1.0):
-            unread = "attention, local_size and softmax_scale"
-            raise ConfigError(f"head {self.head} has no local attention: leave out {unread}")
+
+    def _check_waves(self) -> None:
+        if self.fourier < 2 or self.fourier % 2:
+            raise ConfigError(f"fourier {self.fourier} is no even number of at least 2")
+        if self.latent and self.mod_input and self.width % 2:
+            raise ConfigError(f"width {self.width} is odd: the compressed code is pairs of waves")
+
+
+def _unread(config: ModelConfig) -> set[str]:
+    """Options that a family does not read; a value other than the default would be ignored."""
+    unread = set()
+    if not config.latent:
+        unread |= {"width", "depth", "mod_scale", "mod_shift", "mod_input"}
+    if config.head != "ciaosr":
+        unread |= {"attention", "local_size", "softmax_scale"}
+    elif not config.latent:  # local_size takes its place
+        unread |= {"ensemble"}
+    if config.head == "lte":  # its convolutions read 3x3 features
+        unread |= {"unfold"}
+    return unread
 
 
 _WIDE = (256, 256, 256, 256)

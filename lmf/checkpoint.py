@@ -6,7 +6,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,17 +22,25 @@ from lmf.core.files import sha256, write_json
 from lmf.core.weights import check_file, load_strictly, write_tensors
 from lmf.model import Lmf
 from lmf.official import read_official
+from lmf.render.cmsr import CmsrTable
 
 OFFICIAL = ".pth"
 """Suffix of the files that the authors of LIIF, LTE and LMF publish."""
 
+RELEASED = Path(__file__).parents[1] / "weights"
+"""Weights that come with the repository, each with its card."""
 
-def save_model(model: Lmf, path: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+
+def save_model(
+    model: Lmf, path: Path, facts: Mapping[str, Any], *, half: bool = False
+) -> dict[str, Any]:
     """Write `path` (.safetensors) and its card beside it; returns the card.
 
     facts: what the card says beyond the architecture: name, profile, steps, seed, data and so on.
+    half: store fp16, which takes half the space; loading makes fp32 of it again.
     """
-    write_tensors(path, model.state_dict())
+    tensors = model.state_dict()
+    write_tensors(path, {name: t.half() for name, t in tensors.items()} if half else tensors)
     card = dict(facts) | {
         "architecture": plain(model.config),
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -66,16 +74,41 @@ def read_card(path: Path) -> dict[str, Any]:
     return values
 
 
-def load_model(path: str | os.PathLike[str]) -> Lmf:
+def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
+    """The file that is meant: a path ending in .safetensors or .pth, or a released name.
+
+    Raises:
+        CheckpointError: no released weights have that name; those that there are are listed.
+    """
+    path = Path(name_or_path)
+    if path.suffix or path.name != str(path):
+        return path
+    released = RELEASED / f"{path}.safetensors"
+    if not released.is_file():
+        names = ", ".join(released_names()) or "none here"
+        raise CheckpointError(
+            f"{path}: no released weights of that name; released: {names}; "
+            "or give a .safetensors or .pth file"
+        )
+    return released
+
+
+def released_names() -> list[str]:
+    """Names of the weights that come with the repository."""
+    return sorted(path.stem for path in RELEASED.glob("*.safetensors"))
+
+
+def load_model(name_or_path: str | os.PathLike[str]) -> Lmf:
     """A trained model, in evaluation mode, on the CPU.
 
-    path: a .safetensors file with its card, or an official .pth file, see `lmf.official`.
+    name_or_path: a name in weights/, such as "lm-lte-edsr-baseline"; a .safetensors file with its
+    card; or an official .pth file, see `lmf.official`.
 
     Raises:
         CheckpointError: the file is missing, damaged, altered since its card was written, or holds
             other parameters than its architecture has; nothing is partly loaded.
     """
-    path = Path(path)
+    path = weights_file(name_or_path)
     if path.suffix == OFFICIAL:
         return read_official(path)
     card = read_card(path)
@@ -87,6 +120,29 @@ def load_model(path: str | os.PathLike[str]) -> Lmf:
         raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from error
     load_strictly(model, read_tensors(path), str(path))
     return model.eval()
+
+
+def read_cmsr(path: Path, scale: float) -> CmsrTable:
+    """The card's CMSR table for a target scale. Raises CheckpointError if it has none, or a bad one."""
+    if path.suffix == OFFICIAL:
+        raise CheckpointError(f"{path}: has no card for CMSR tables; rewrite it with `lmf convert`")
+    card, key = path.with_suffix(".json"), f"{scale:g}"
+    tables = read_card(path).get("cmsr", {})
+    if key not in tables:
+        raise CheckpointError(
+            f"{card}: no CMSR table for x{key}; run `lmf cmsr build {path} --scale {key}`"
+        )
+    try:
+        return parse(CmsrTable, tables[key], f"cmsr {key}")
+    except ConfigError as error:
+        raise CheckpointError(f"{card}: {error}; run `lmf cmsr build` again") from error
+
+
+def write_cmsr(path: Path, tables: Iterable[CmsrTable]) -> None:
+    """Add CMSR tables to the card of `path`, each in place of any for its scale."""
+    card = read_card(path)
+    added = {f"{table.scale:g}": plain(table) for table in tables}
+    write_json(path.with_suffix(".json"), card | {"cmsr": card.get("cmsr", {}) | added})
 
 
 def convert(source: Path, target: Path) -> dict[str, Any]:

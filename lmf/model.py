@@ -10,24 +10,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from lmf.architecture import MODELS, ModelConfig
-from lmf.core.bundle import Bundle, Cells, Code, Modulation
+from lmf.core.bundle import Bundle, Cells, CellSource, Code, LazyCells, Modulation
 from lmf.core.config import choose, parse, plain
 from lmf.core.coords import cell_of
-from lmf.core.inputs import check_image, target_size
+from lmf.core.inputs import check_image, check_kind, check_queries, target_size
 from lmf.heads.ciaosr import CiaoSrHead
 from lmf.heads.head import Head
 from lmf.heads.liif import LiifHead
+from lmf.heads.local_attention import LocalAttention
 from lmf.heads.lte import LteHead
 from lmf.nets.cross_scale import CrossScaleAttention
-from lmf.nets.encoders import ENCODERS, create_encoder
+from lmf.nets.encoders import create_encoder, encoder_config
 from lmf.nets.mlp import Mlp
 from lmf.nets.modulated_mlp import ModulatedMlp
+from lmf.render.cmsr import CmsrPainter, CmsrTable
 from lmf.render.dense import render_image
 from lmf.render.gather import render_queries, sample_bilinear
+from lmf.render.memory import MAX_PIXELS, Footprint, check_output, fit
+from lmf.render.plan import footprint
+from lmf.render.result import Path, Upscaled
+from lmf.render.tiled import TiledCells
 
 
 def create_model(
@@ -53,7 +60,7 @@ def create_model(
     if cross_scale is False:
         raw["cross_scale"] = None
     elif cross_scale is not None:
-        raw["cross_scale"] = {} if cross_scale is True else dict(cross_scale)
+        raw["cross_scale"] = {} if cross_scale is True else cross_scale
     return Lmf(parse(ModelConfig, raw, f"model {name}"))
 
 
@@ -71,7 +78,7 @@ class Lmf(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = create_encoder(ENCODERS[choose("encoder", config.encoder, ENCODERS)])
+        self.encoder = create_encoder(encoder_config(config.encoder, config.encoder_attention))
         channels = self.encoder.out_channels
         self.cross_scale = (
             CrossScaleAttention(channels, config.cross_scale) if config.cross_scale else None
@@ -102,18 +109,27 @@ class Lmf(nn.Module):
     def encode(self, image: Tensor) -> Latents:
         """Encoder and head: (B, 3, h, w) in [0, 1] -> Latents. Needed once per image."""
         check_image(image)
-        feature = self.encoder((image - 0.5) / 0.5)
-        context = feature if self.cross_scale is None else self.cross_scale(feature)
-        return Latents(image, self.head.code(feature, context))
+        check_kind(image, next(self.parameters()))
+        return Latents(image, self._code(image))
 
-    def cells(self, latents: Latents, cell: Tensor) -> Cells:
-        """Latent MLP, run once per LR pixel: Latents, cell (B, 2) in half LR pixels -> Cells."""
+    def _code(self, image: Tensor) -> Code:
+        x = (image - 0.5) / 0.5
+        if x.device.type == "cpu":  # convolutions are faster there with a pixel's channels together
+            x = x.contiguous(memory_format=torch.channels_last)
+        feature = self.encoder(x)
+        context = feature if self.cross_scale is None else self.cross_scale(feature)
+        return self.head.code(feature, context)
+
+    def cells(self, latents: Latents, cell: Tensor, rows: tuple[int, int] | None = None) -> Cells:
+        """Latent MLP, run once per LR pixel: Latents, cell (B, 2) in half LR pixels -> Cells.
+
+        rows: first and last + 1 of the LR rows that are wanted, by default all.
+        """
+        start, stop = rows or (0, latents.code.grid[1])
+        code = latents.code.map(lambda t: t[:, start:stop])
         if self.latent_mlp is None:
-            return Cells(latents.code, None)
-        grid = latents.code.grid
-        raw = self.latent_mlp(
-            self.head.latent_input(latents.code, cell[:, None, None].expand(*grid, 2))
-        )
+            return Cells(code, None)
+        raw = self.latent_mlp(self.head.latent_input(latents.code, cell, slice(start, stop)))
         config = self.config
         layers = (config.depth, config.width)
         one = config.depth * config.width
@@ -123,27 +139,112 @@ class Lmf(nn.Module):
         scale = parts[0].unflatten(-1, layers) if config.mod_scale else None
         shift = parts[1].unflatten(-1, layers) if config.mod_shift else None
         modulation = Modulation(scale, shift) if config.mod_scale or config.mod_shift else None
-        return Cells(self.head.to_render_code(latents.code, parts[2]), modulation)
+        return Cells(self.head.to_render_code(code, parts[2]), modulation)
 
     def render(self, latents: Latents, size: tuple[int, int]) -> Tensor:
         """The whole image at `size` (H, W) -> (B, 3, H, W), not clamped."""
-        batch, _, h, w = latents.image.shape
+        image = latents.image
+        size = target_size((image.shape[-2], image.shape[-1]), size, None)
+        cell = self._cell(image, size)
+        return self._paint(self._lazily(latents, cell), image, size, cell)
+
+    def upscale(
+        self,
+        image: Tensor,
+        size: tuple[int, int] | None = None,
+        scale: float | None = None,
+        *,
+        max_memory: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        cmsr: CmsrTable | None = None,
+    ) -> Upscaled:
+        """What calling the model gives, without gradients, in tiles where memory asks for them.
+
+        max_memory: bytes above the weights, by an estimate, see `render.memory.Footprint`; by
+        default all there is. max_pixels: of the output. Tiles of CNN encoders give the same image;
+        those of SwinIR, which looks further than is worth its while, nearly so. cmsr: render smooth
+        cells coarsely, as this table for the very scale allows, see `render.cmsr`.
+
+        Raises:
+            ConfigError: a table for another scale, or for a model without shift modulation.
+            InputError: as the model does; a larger output than `max_pixels`; a `max_memory` too
+                small for the smallest tile, or for the whole where channel attention needs that.
+            ResourceError: the device's memory does not suffice for small tiles either.
+        """
+        target = target_size(check_image(image), size, scale)
+        check_kind(image, next(self.parameters()))
+        check_output(target, max_pixels)
+        if cmsr is not None:
+            cmsr.check((image.shape[-2], image.shape[-1]), target)
+        with torch.no_grad():
+            plan = self.footprint(image, target)
+            return fit(
+                lambda side: self._upscale(image, target, side, plan, cmsr), plan, max_memory
+            )
+
+    def footprint(self, image: Tensor, size: tuple[int, int]) -> Footprint:
+        """The bytes above the weights that enlarging `image` to `size` (H, W) is thought to take."""
+        return footprint(self.encoder, self.config.cross_scale, self.head, image, size)
+
+    def _upscale(
+        self,
+        image: Tensor,
+        size: tuple[int, int],
+        side: int,
+        plan: Footprint,
+        cmsr: CmsrTable | None = None,
+    ) -> Upscaled:
+        basis, cell = self.head.render_basis, self._cell(image, size)
+        painter = None if cmsr is None else CmsrPainter(basis, self.render_mlp, cmsr)
+        path: Path = "gather" if isinstance(basis, LocalAttention) else "dense"
+        cells: LazyCells | TiledCells
+        if plan.reach is None or side >= max(plan.lr_size):
+            cells = self._lazily(self.encode(image), cell)
+        else:
+            cells = TiledCells(
+                image,
+                side,
+                plan.reach,
+                self.head.reach,
+                self._code,
+                lambda code, start, stop: self.cells(Latents(image, code), cell, (start, stop)),
+            )
+        rgb = self._paint(cells, image, size, cell, painter)
+        if painter is None:
+            return Upscaled(rgb, path, 0.0, cells.tiles)
+        return Upscaled(rgb, "cmsr", painter.saved, cells.tiles)
+
+    def _lazily(self, latents: Latents, cell: Tensor) -> LazyCells:
+        lr_size = (latents.image.shape[-2], latents.image.shape[-1])
+        return LazyCells(lr_size, lambda start, stop: self.cells(latents, cell, (start, stop)))
+
+    def _cell(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, 2) extent of an HR pixel, in half LR pixels."""
+        batch, _, h, w = image.shape
         extent = cell_of(size, (h, w), self.config.max_scale)
-        cell = latents.image.new_tensor([[extent[0] * h, extent[1] * w]]).expand(batch, 2)
+        return image.new_tensor([[extent[0] * h, extent[1] * w]]).expand(batch, 2)
+
+    def _paint(
+        self,
+        cells: CellSource,
+        image: Tensor,
+        size: tuple[int, int],
+        cell: Tensor,
+        painter: CmsrPainter | None = None,
+    ) -> Tensor:
         rgb = render_image(
-            self.cells(latents, cell),
+            cells,
             self.head.render_basis,
             self.render_mlp,
             size,
             cell,
             ensemble=self.config.ensemble,
+            paint=painter,
         )
-        rgb = 0.5 * rgb + (0.0 if self.head.lr_skip else 0.5)
-        if self.head.lr_skip:
-            rgb = rgb + functional.interpolate(
-                latents.image, size, mode="bilinear", align_corners=False
-            )
-        return rgb
+        if not self.head.lr_skip:
+            return rgb.mul_(0.5).add_(0.5)
+        enlarged = functional.interpolate(image, size, mode="bilinear", align_corners=False)
+        return enlarged.add_(rgb, alpha=0.5)
 
     def query(
         self, latents: Latents, coord: Tensor, cell: Tensor, chunk: int | None = None
@@ -152,6 +253,7 @@ class Lmf(nn.Module):
 
         The latent MLP reads the first query's cell of each image; all should be equal.
         """
+        check_queries(latents.image.shape[0], coord, cell)
         h, w = latents.image.shape[-2:]
         relative = cell * cell.new_tensor([h, w])
         rgb = render_queries(

@@ -12,6 +12,7 @@ class Reply:
 
     share: the part of the body that is sent before the line is closed. stall: seconds of silence
     after that part. claims: a false Content-Length; 0 sends none. ranges: honours Range.
+    drip: seconds between single bytes, for as long as anyone listens.
     """
 
     status: int = 200
@@ -20,6 +21,7 @@ class Reply:
     stall: float = 0.0
     claims: int | None = None
     ranges: bool = True
+    drip: float = 0.0
 
 
 @dataclass
@@ -77,6 +79,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, body, reply):
         try:
+            if reply.drip:
+                for at in range(len(body)):
+                    self.wfile.write(body[at : at + 1])
+                    if self.site.closing.wait(reply.drip):
+                        return
             self.wfile.write(body[: int(len(body) * reply.share)])
             self.wfile.flush()
         except OSError:

@@ -144,6 +144,8 @@ def test_bombs_are_refused(kind, limits, tmp_path):
         (b"PK\x03\x04", "tar", "not a tar"),
         (b"\x1f\x8b", "zip", "not a zip"),
         (b"PK\x03\x04", "zip", None),
+        (b"P", "zip", None),
+        (b"<", "zip", "not a zip"),
         (b"\x1f\x8b\x08", "tgz", None),
         (b"benchmark/Set5/", "tar", None),
     ],

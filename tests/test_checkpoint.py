@@ -115,3 +115,19 @@ def test_unwritable_place_is_one_clear_line(model, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ResourceError, match="cannot write here"):
         save_model(model, tmp_path / "file" / "small.safetensors", FACTS)
+
+
+def test_half_takes_half_the_space_and_loads_as_single_precision(model, saved):
+    size = saved.stat().st_size
+    save_model(model, saved, FACTS, half=True)
+    assert saved.stat().st_size < 0.6 * size
+    loaded = load_model(saved)
+    for name, tensor in model.state_dict().items():
+        assert loaded.state_dict()[name].dtype == torch.float32
+        torch.testing.assert_close(loaded.state_dict()[name], tensor.half().float(), rtol=0, atol=0)
+
+
+def test_a_released_name_is_enough(model, saved, monkeypatch):
+    monkeypatch.setattr("lmf.checkpoint.RELEASED", saved.parent)
+    assert load_model("small").config == model.config
+    assert "released: small" in refusal(Path("smal"))

@@ -206,13 +206,13 @@ def test_a_larger_scale_costs_lm_ciaosr_only_16_wide_layers(small):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("ciaosr", {"ensemble": False}, "no ensemble=False"),
+        ("ciaosr", {"ensemble": False}, "ciaosr has no ensemble"),
         ("lm-ciaosr", {"mod_input": False}, "no mod_input=False"),
         ("ciaosr", {"attention": []}, "needs attention"),
-        ("ciaosr", {"fourier": 16}, "fourier 0"),
+        ("ciaosr", {"fourier": 16}, "set fourier to 0"),
         ("ciaosr", {"local_size": 0}, "local_size must be at least 1"),
-        ("lm-lte", {"local_size": 3}, "head lte has no local attention"),
-        ("liif", {"softmax_scale": 2.0}, "head liif has no local attention"),
+        ("lm-lte", {"local_size": 3}, "lm-lte has no local_size"),
+        ("liif", {"softmax_scale": 2.0}, "liif has no softmax_scale"),
     ],
 )
 def test_unsupported_combinations_are_refused_by_name(name, options, message):

@@ -16,7 +16,7 @@ from lmf.study import doctor, upscaling
 
 ROOT = Path(__file__).resolve().parents[1]
 UPSCALE = "upscale in.png out.png --scale 2"
-COMMANDS = ["fetch", "train", "evaluate", "report", "upscale", "notebook", "doctor"]
+COMMANDS = ["fetch", "plan", "train", "evaluate", "report", "upscale", "notebook", "doctor"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def test_upscale_writes_the_picture_and_says_so(place, lmf):
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.new_files == {"new", "new/out.png"}
     assert outcome.out.startswith("in.png 14x9 -> new/out.png 38x24 with results/quick/weights")
-    assert outcome.out.endswith("edsr-baseline.safetensors on cpu\n")
+    assert outcome.out.endswith("edsr-baseline.safetensors on cpu, dense renderer\n")
 
 
 @pytest.mark.parametrize("interruption", [KeyboardInterrupt, None])

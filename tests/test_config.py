@@ -9,6 +9,7 @@ import yaml
 
 from lmf.core.config import Config, choose, parse, plain
 from lmf.core.errors import ConfigError
+from lmf.data.catalog import data_set
 from lmf.nets.cross_scale import CrossScaleConfig
 from lmf.study.params import read_params, weights_of, workspace
 from lmf.study.profile import ABLATIONS, model_config, read_profile
@@ -119,11 +120,38 @@ def place(tmp_path):
         ({"base": "edsr"}, "unknown base 'edsr'; valid: edsr-baseline"),
         ({"encoders": {"edsr-baseline": "edsr-smal"}}, "unknown encoder 'edsr-smal', did you"),
         ({"test_sets": ["set5"]}, "unknown set of a crop 'photos-test'; valid: set5"),
+        ({"test_sets": {"set5": {"scale": [2]}}}, "unknown name test_sets.set5.scale, did you"),
+        ({"test_sets": {"set5": {"scales": [0.5]}}}, "scale 0.5 is below 1"),
+        ({"test_sets": {"set5": {"protocol": "y"}}}, "unknown protocol 'y'; valid: benchmark_y"),
+        ({"test_sets": {"photos-test": {"scales": [2]}}}, "astronaut: x4 is none of the scales"),
+        ({"test_sets": "set5"}, "test_sets is 'set5': input should be an object"),
     ],
 )
 def test_wrong_profile_is_refused_by_file_and_name(place, changes, said):
     with pytest.raises(ConfigError, match=said):
         read_profile("quick", place("profiles/quick.yaml", **changes))
+
+
+def test_each_test_set_may_have_its_own_protocol_and_scales(place):
+    own = {"photos-test": {}, "div2k-valid": {"protocol": "div2k_rgb", "scales": [2, 30]}}
+    profile = read_profile("quick", place("profiles/quick.yaml", test_sets=own))
+    assert set(profile.test_sets) == {"photos-test", "div2k-valid"}
+    assert profile.protocol_of("photos-test") == "benchmark_y"
+    assert profile.scales_of("photos-test") == profile.scales_of("custom") == profile.scales
+    assert profile.protocol_of("div2k-valid") == "div2k_rgb"
+    assert profile.scales_of("div2k-valid") == (2, 30)
+
+
+def test_the_paper_profile_scores_each_set_as_the_literature_does():
+    profile = read_profile("paper", ROOT)
+    for name in ("set5", "set14", "b100", "urban100"):
+        assert profile.protocol_of(name) == "benchmark_y"
+        assert profile.scales_of(name) == (2, 3, 4, 6, 8)
+    assert profile.protocol_of("div2k-valid") == "div2k_rgb"
+    assert profile.scales_of("div2k-valid") == (2, 3, 4, 6, 12, 18, 24, 30)
+    for name in profile.sets:
+        entry = data_set(name)
+        assert name == profile.train_set or profile.protocol_of(name) == entry.protocol
 
 
 def test_unknown_name_in_params_is_refused(place):

@@ -9,7 +9,9 @@ from PIL import Image
 from torch import nn
 from torch.nn import functional
 
+from lmf.core.errors import InputError
 from lmf.deploy.enhancer import Enhancer, output_mode
+from lmf.render.result import Upscaled
 
 ARRAY_KINDS = [np.uint8, np.uint16, np.float16, np.float32, np.float64]
 
@@ -22,8 +24,9 @@ class Resampler(nn.Module):
         self.mode = mode
         self.unused = nn.Parameter(torch.zeros(()))
 
-    def forward(self, image, size):
-        return functional.interpolate(image, size, mode=self.mode, align_corners=False)
+    def upscale(self, image, size, max_memory, cmsr):
+        rgb = functional.interpolate(image, size, mode=self.mode, align_corners=False)
+        return Upscaled(rgb, "dense", saved=0.0, tiles=1)
 
 
 @pytest.fixture
@@ -97,6 +100,15 @@ def test_a_real_model_gets_values_in_0_to_1(small_model):
         rgb = model(torch.from_numpy(array).permute(2, 0, 1)[None].float() / 255, scale=2.3)
     expected = (rgb[0].clamp(0, 1) * 255).round().permute(1, 2, 0).numpy()
     np.testing.assert_array_equal(Enhancer(model, "cpu").enhance(array, scale=2.3), expected)
+
+
+def test_memory_limit_reaches_the_model(small_model):
+    enhancer, array = Enhancer(small_model("lm-lte"), "cpu"), random_array(np.float32, 40, 50, 3)
+    with pytest.raises(InputError, match="max_memory 1,000 is too small: a 50x40 image"):
+        enhancer.enhance(array, scale=2, max_memory=1000)
+    limit = enhancer.model.footprint(torch.rand(1, 3, 40, 50), (80, 100)).needed(16)
+    tiled = enhancer.enhance(array, scale=2, max_memory=limit)
+    np.testing.assert_allclose(tiled, enhancer.enhance(array, scale=2), atol=1e-5)
 
 
 def test_orientation_is_applied_and_its_tag_gone(enhancer, tmp_path):

@@ -1,6 +1,10 @@
 """A published data set arrives whole or not at all, whatever the network and the archive do."""
 
+import hashlib
+import io
+import stat
 import struct
+import zipfile
 import zlib
 from dataclasses import replace
 
@@ -22,8 +26,10 @@ from small_sets import (
 )
 
 from lmf.core.errors import DataError
-from lmf.data import supply
+from lmf.data import download, supply
+from lmf.data.download import Transfer
 from lmf.data.fetch import fetch_set
+from lmf.data.store import check_picture
 
 
 @pytest.fixture
@@ -100,6 +106,7 @@ LASTING = {
     "404": (Reply(404), "HTTP 404"),
     "503": (Reply(503), "HTTP 503.*3 times"),
     "silent": (Reply(share=0, stall=0.5), "nothing for 0.3 s, 3 times"),
+    "dripping": (Reply(drip=0.1), "less than 1024 bytes per second.*3 times"),
     "web page": (Reply(body=b"<html>login" + b" " * (len(GOOD) - 11)), "web page"),
     "short web page": (Reply(body=b"<!doctype html>", claims=0), "web page"),
     "LFS pointer": (Reply(body=b"version https://git-lfs.github.com", claims=0), "Git LFS pointer"),
@@ -117,7 +124,7 @@ def test_a_lasting_fault_leads_to_the_next_mirror(reply, said, server, tmp_path)
     notes = Notes()
     entry = entry_at(server.url, (f"{server.url}/mirror/set.zip",))
     fetch_set(entry, tmp_path, progress=notes, transfer=HASTE)
-    assert server.seen[-1] == ("/mirror/set.zip", "")
+    assert server.seen[-1][0] == "/mirror/set.zip"
     assert any(f"{server.url}/set.zip" in note for note in notes.notes)
     assert_whole(tmp_path)
 
@@ -145,6 +152,16 @@ def test_when_no_mirror_is_left_the_message_helps_and_a_rerun_completes(
     assert_whole(tmp_path)
 
 
+def test_waits_between_tries_grow_and_end(server, tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(download.time, "sleep", waits.append)
+    server.plan["/set.zip"] = [Reply(503)] * 8
+    with pytest.raises(DataError, match=r"HTTP 503.*8 times"):
+        fetch_set(entry_at(server.url), tmp_path, transfer=Transfer(tries=8))
+    assert waits == [1, 2, 4, 8, 16, 30, 30]
+    assert len(server.seen) == 8
+
+
 def test_nobody_listens(tmp_path):
     with pytest.raises(DataError, match="3 times"):
         fetch_set(entry_at("http://127.0.0.1:9"), tmp_path, transfer=HASTE)
@@ -162,6 +179,15 @@ def test_without_a_published_checksum_the_first_one_counts(server, tmp_path):
         fetch_set(entry, tmp_path, transfer=HASTE)
 
 
+def linked():
+    file = io.BytesIO(GOOD)
+    info = zipfile.ZipInfo("top/HR/9.png")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(file, "a") as package:
+        package.writestr(info, "/etc/passwd")
+    return file.getvalue()
+
+
 DAMAGED = picture(0)[:-400]
 BAD_CHECKSUMS = picture(0)[:90] + b"\x00" + picture(0)[91:]
 ARCHIVES = {
@@ -170,6 +196,7 @@ ARCHIVES = {
     "nested": (zipped({"set/inner.zip": GOOD}), "only another archive"),
     "escapes": (zipped(MEMBERS | {"../../escaped.png": HR["0.png"]}), "points outside"),
     "absolute": (zipped(MEMBERS | {"/tmp/escaped.png": HR["0.png"]}), "points outside"),
+    "link": (linked(), "link or a device"),
     "damaged": (zipped(MEMBERS | {"top/HR/3.png": DAMAGED}), r"HR/3\.png is not a readable"),
     "flipped": (zipped(MEMBERS | {"top/HR/3.png": BAD_CHECKSUMS}), r"HR/3\.png is not a readable"),
     "no picture": (zipped(MEMBERS | {"top/HR/3.png": b"words"}), r"HR/3\.png is not a readable"),
@@ -196,6 +223,29 @@ def test_a_bad_archive_is_refused_and_a_rerun_completes(content, said, server, t
     server.files["/set.zip"] = GOOD
     fetch_set(entry_at(server.url, pinned=False), root, transfer=HASTE)
     assert_whole(root)
+
+
+@pytest.mark.parametrize("name", ["damaged", "flipped", "no picture"])
+def test_a_bad_picture_is_named_even_if_the_archive_is_as_published(name, server, tmp_path):
+    """Its bytes are then known, and only its own checksums are looked at: they suffice."""
+    content, said = ARCHIVES[name]
+    server.files["/set.zip"] = content
+    good = entry_at(server.url)
+    archive = replace(
+        good.archives[0], bytes=len(content), sha256=hashlib.sha256(content).hexdigest()
+    )
+    with pytest.raises(DataError, match=said):
+        fetch_set(replace(good, sources=(archive,)), tmp_path)
+    assert_nothing_half_placed(tmp_path)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_jpegs_are_read_to_their_end(known):
+    jpeg = picture(1, "JPEG", (300, 300))
+    check_picture("a.jpg", jpeg, known)
+    check_picture("a.jpg", jpeg + b"\0", known)
+    with pytest.raises(DataError, match=r"a\.jpg is not a readable picture"):
+        check_picture("a.jpg", jpeg[:-2000], known)
 
 
 def test_a_damaged_jpeg_is_noticed(tmp_path):

@@ -38,6 +38,14 @@ def test_commands_exist():
     assert commands <= set(get_command(app).commands)
 
 
+def test_options_exist():
+    commands = get_command(app).commands
+    for name, words in re.findall(r"^(?:torchrun .*-m )?lmf ([a-z-]+)(.*)$", README, re.M):
+        valid = {option for one in commands[name].params for option in one.opts}
+        used = set(re.findall(r"(?<!\S)--?[a-z][a-z-]*", words.partition("#")[0]))
+        assert hasattr(commands[name], "commands") or used <= valid, (name, used - valid)
+
+
 @pytest.mark.parametrize(
     "name", sorted(set(re.findall(r"`((?:lmf|notebooks|samples)/[\w/.-]+)`", README)))
 )

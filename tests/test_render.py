@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from lmf import reference
 from lmf.core.coords import cell_of, pixel_centres
+from lmf.core.windows import axis_windows
 from lmf.render.dense import render_image
 
 FAMILIES = ["liif", "lte", "lm-liif", "lm-lte"]
@@ -118,6 +119,57 @@ def small_lm_lte():
     return create_model(
         "lm-lte", encoder="edsr-small", options={"fourier": 16, "hidden": [24]}
     ).eval()
+
+
+def lively(model):
+    """As far from linear as a trained model; a new one's windows are nearly flat."""
+    with torch.no_grad():
+        for layer in model.render_mlp.linears:
+            layer.weight.mul_(2.5)
+        model.latent_mlp.linears[-1].weight.mul_(4)
+    return model
+
+
+@pytest.mark.parametrize("size", [(24, 28), (18, 21), (31, 23), (3, 9), (6, 70)])
+@pytest.mark.parametrize("name", ["lm-liif", "lm-lte"])
+def test_strong_modulations_are_folded_exactly(small_model, name, size):
+    model, image = lively(small_model(name)), torch.rand(1, 3, 6, 7)
+    with torch.no_grad():
+        dense = model(image, size=size)
+    assert dense.std() > 0.3
+    torch.testing.assert_close(dense, query_all(model, image, size), atol=2e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("scale", "positions"), [(2, 4), (3, 5), (4, 8), (2.5, 5), (1, 1)])
+def test_windows_are_no_wider_than_their_weights(scale, positions):
+    windows = axis_windows(10, round(10 * scale), True, torch.device("cpu"))
+    assert windows.positions == positions
+    assert windows.alike == (scale != 2.5)
+
+
+def test_bf16_errs_by_a_hundredth(small_model):
+    """Of the span of what is rendered: products have 8 bits, sums and the ensemble 24."""
+    model, image = lively(small_model("lm-lte")), torch.rand(1, 3, 12, 12)
+    with torch.no_grad():
+        cell = torch.full((1, 2), 0.5)
+        cells = model.cells(model.encode(image), cell)
+        arguments = (cells, model.head.render_basis, model.render_mlp, (48, 48), cell)
+        full = render_image(*arguments, ensemble=True)
+        half = render_image(*arguments, ensemble=True, dtype=torch.bfloat16)
+    span = full.max() - full.min()
+    assert 1e-4 < (half - full).square().mean().sqrt() / span < 0.01
+    assert (half - full).abs().max() / span < 0.05
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_whole_models_may_have_another_dtype(small_model, dtype):
+    model, image = small_model("lm-lte"), torch.rand(1, 3, 5, 6)
+    with torch.no_grad():
+        expected = model(image, scale=2.5)
+        found = model.to(dtype)(image.to(dtype), scale=2.5)
+    assert found.dtype == dtype
+    tolerance = 0.03 if dtype == torch.bfloat16 else 1e-5
+    torch.testing.assert_close(found.float(), expected, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("chunk", [1, 5000, 10**9])

@@ -103,8 +103,8 @@ def results(tmp_path) -> Path:
 def test_every_file_is_there(report):
     assert set(report) == {
         "encoders.md", "encoders.csv", "encoders.tex", "ablation.md", "ablation.csv",
-        "ablation.tex", "timing.md", "timing.js", "index.html", "figures/gain-photos-test.png",
-        "figures/gain-custom.png", "figures/ablation-photos-test.png",
+        "ablation.tex", "timing.md", "timing.js", "efficiency.md", "index.html",
+        "figures/gain-photos-test.png", "figures/gain-custom.png", "figures/ablation-photos-test.png",
         "figures/ablation-custom.png", "figures/loss.png", "figures/validation.png",
         "figures/crops.png",
     }  # fmt: skip

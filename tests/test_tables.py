@@ -95,6 +95,25 @@ def test_layouts_say_number_of_pictures_and_protocol(rows):
     assert "1,490,907" in text
 
 
+def test_sets_by_different_protocols_have_tables_of_their_own(rows):
+    other = rows.assign(set="div2k-valid", protocol="div2k_rgb", psnr=rows["psnr"] + 1)
+    table = encoder_table(pd.concat([rows, other]), ["bicubic", "rdn"])
+    assert table.groupby("set")["protocol"].unique().map(list).to_dict() == {
+        "div2k-valid": ["div2k_rgb"],
+        "set5": ["benchmark_y"],
+    }
+    means = table.set_index(["set", "scale", "model"])["psnr"]
+    assert means["set5", 2, "bicubic"] + 1 == means["div2k-valid", 2, "bicubic"]
+    assert "protocol div2k_rgb" in layout.set_caption(table, "div2k-valid")
+    both = layout.published_layout(literature.published_table(table, literature.read_published()))
+    assert set(zip(both["set"], both["protocol"], strict=True)) == {
+        ("set5 ×2", "benchmark_y"),
+        ("set5 ×4", "benchmark_y"),
+        ("div2k-valid ×2", "div2k_rgb"),
+        ("div2k-valid ×4", "div2k_rgb"),
+    }
+
+
 def test_one_picture_is_shown_without_an_interval(rows):
     table = encoder_table(rows[rows["image"] == "a"], ["bicubic"])
     assert layout.encoder_layout(table, "set5")["×2 PSNR (dB)"].tolist() == ["22.00"]

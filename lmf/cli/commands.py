@@ -2,8 +2,9 @@
 
 import typer
 
-from lmf.cli import models, notebook, setup, study
-from lmf.cli.train import train
+from lmf.cli import cmsr, models, notebook, setup, study
+from lmf.cli.bench import bench
+from lmf.cli.train import release, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,11 +16,15 @@ app = typer.Typer(
 )
 
 app.command()(study.fetch)
+app.command()(study.plan)
 app.command()(train)
 app.command()(study.evaluate)
+app.command()(bench)
 app.command()(study.report)
 app.command()(models.upscale)
 app.command()(models.convert)
+app.command()(release)
 app.add_typer(notebook.app, name="notebook")
+app.add_typer(cmsr.app, name="cmsr")
 app.command()(setup.use_images)
 app.command()(setup.doctor)

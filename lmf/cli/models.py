@@ -18,6 +18,12 @@ def upscale(
     ] = "edsr-baseline",
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
+    cmsr: Annotated[
+        bool, typer.Option("--cmsr", help="Render smooth parts coarsely; see `lmf cmsr build`.")
+    ] = False,
+    max_memory: Annotated[
+        float | None, typer.Option(help="GB above the weights; more is done in tiles.")
+    ] = None,
 ) -> None:
     """Enlarge a picture.
 
@@ -26,7 +32,9 @@ def upscale(
     from lmf.study.params import weights_of
     from lmf.study.upscaling import upscale_file
 
-    line = upscale_file(source, target, scale, size, weights_of(model, profile), device)
+    weights = weights_of(model, profile)
+    limit = None if max_memory is None else round(max_memory * 1e9)
+    line = upscale_file(source, target, scale, size, weights, device, cmsr=cmsr, max_memory=limit)
     typer.echo(line)
 
 

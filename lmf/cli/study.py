@@ -1,5 +1,6 @@
-"""Commands that are stages of the study: fetch, train, evaluate, report."""
+"""Commands of the study: fetch, plan, evaluate, report."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -30,52 +31,101 @@ def fetch(
         fetch_sets(sets, profile, mirror, keep_archives, progress)
 
 
-def train(
-    variant: Annotated[str, typer.Argument(help="For instance edsr-baseline or no-modulation.")],
+def plan(
     profile: ProfileOption = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time some real training steps of each variant.")
+    ] = False,
+    mirror: Annotated[
+        Path | None, typer.Option(help="Folder with sets or archives that `fetch` would look into.")
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train one variant of a profile, or go on with an interrupted training.
+    """Say what a profile needs before anyone starts: stages, downloads, disk, steps, time.
 
-    Example: lmf train swinir --profile quick --device cpu
+    Nothing is fetched or written. Times come from an earlier training of the profile, with
+    --measure from a few steps taken now; they are never guessed.
+
+    Example: lmf plan --profile paper --measure --device cpu
     """
+    from rich.console import Console
+
     from lmf.deploy.device import choose_device
-    from lmf.study.params import workspace
-    from lmf.study.profile import model_config, read_profile
-    from lmf.study.progress import counter
+    from lmf.study.local import mirror_of
+    from lmf.study.params import read_params, workspace
+    from lmf.study.plan import make_plan
+    from lmf.study.planning import show
+    from lmf.study.profile import read_profile
 
-    place = workspace(profile)
+    place, params = workspace(profile), read_params()
     settings = read_profile(place.profile)
-    model_config(settings, variant)
-    chosen = choose_device(device)
-    from lmf.study.stages.train import train_variant  # takes seconds: a wrong name need not wait
+    speeds = {}
+    if measure:
+        from lmf.study.measure import measure_training
 
-    typer.echo(f"training {variant} of profile {place.profile} on {chosen}", err=True)
-    with counter(f"train {variant}", settings.train.steps, every=settings.train.log_every) as count:
-        train_variant(settings, variant, place, chosen, on_step=count)
+        speeds = measure_training(
+            settings,
+            [*params.encoders(settings), *params.ablations()],
+            choose_device(device),
+            on_variant=lambda variant: typer.echo(f"timing {variant}", err=True),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(show(make_plan(settings, place, mirror or mirror_of(), speeds)), highlight=False)
 
 
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A trained variant, bicubic or bilinear.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="bicubic, bilinear, a trained variant, a released name, a .safetensors or .pth file."
+        ),
+    ],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A fetched set or a folder in data/; may be repeated."),
+    ] = None,
+    scales: Annotated[
+        list[float] | None,
+        typer.Option("--scale", help="Any number from 1 up; may be repeated.  [default: 2 3 4]"),
+    ] = None,
+    protocol: Annotated[
+        str | None,
+        typer.Option(
+            help="benchmark_y, div2k_rgb or raw_rgb.  [default: the literature's for each set]"
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="CSV to write.  [default: runs/evaluate/<model>.csv]"),
+    ] = None,
+    save_images: Annotated[
+        Path | None, typer.Option(help="Folder for the enlarged pictures.")
+    ] = None,
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Score a model on the profile's sets: results/<profile>/evaluate/<model>.csv.
+    """Score a model: one CSV row per picture and scale, with protocol and provenance.
 
-    Example: lmf evaluate bicubic
+    With none of --set, --scale, --protocol, --out and --save-images this is a stage of the study:
+    the profile says what is scored, and results/<profile>/evaluate/<model>.csv is written.
+    Interrupt it whenever you like: the same command goes on where it stopped. Several processes
+    share the pictures under torchrun.
+
+    Example: lmf evaluate bicubic --set set5 --set set14 --scale 2 --scale 2.7
+
+    Example: torchrun --nproc-per-node 2 -m lmf evaluate lm-lte.pth --set b100
     """
-    from lmf.core.config import choose
     from lmf.deploy.device import choose_device
-    from lmf.study.params import workspace
-    from lmf.study.profile import ABLATIONS, BASELINES, read_profile
-    from lmf.study.stages.evaluate import evaluate_model
+    from lmf.study.progress import rows_counter
+    from lmf.study.scoring import Request, is_stage, score, score_stage
+    from lmf.study.team import team
 
-    place = workspace(profile)
-    settings = read_profile(place.profile)
-    choose("model", model, [*BASELINES, *settings.encoders, *ABLATIONS])
-    frame = evaluate_model(settings, model, place, choose_device(device))
-    means = frame.groupby(["set", "scale"], sort=False)[["psnr", "ssim"]].mean()
-    typer.echo(means.round(4).to_string())
+    request = Request(model, profile, sets or (), scales or (), protocol, out, save_images)
+    with team() as us, rows_counter(f"evaluate {model}", us.leads) as on_row:
+        run = score_stage if is_stage(request) else score
+        text = run(request, us.device(choose_device(device)), us, on_row)
+        if us.leads:
+            typer.echo(text)
 
 
 def report(profile: ProfileOption = None) -> None:

@@ -4,9 +4,9 @@ Leading dimensions `*c` are shared by all tensors of a bundle: (B, h, w) for a w
 (B, Q, 4) once gathered for queries, (N,) once flattened to a list of cells.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import ClassVar, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,21 @@ class Bundle:
                 value = function(value)
             values[field.name] = value
         return type(self)(**values)
+
+
+B = TypeVar("B", bound=Bundle)
+
+
+def join(parts: Sequence[B], dim: int) -> B:
+    """Bundles of one kind, concatenated tensor by tensor along a leading dimension."""
+    values: dict[str, Bundle | Tensor | None] = {}
+    for field in fields(parts[0]):  # type: ignore[arg-type]
+        same = [getattr(part, field.name) for part in parts]
+        if isinstance(same[0], Bundle):
+            values[field.name] = join(same, dim)
+        else:
+            values[field.name] = None if same[0] is None else torch.cat(same, dim)
+    return type(parts[0])(**values)
 
 
 @dataclass(frozen=True)
@@ -96,3 +111,43 @@ class Cells(Bundle):
 
     code: Code
     modulation: Modulation | None
+
+    @property
+    def lr_size(self) -> tuple[int, int]:
+        """(h, w) of a whole LR grid."""
+        return self.code.grid[1], self.code.grid[2]
+
+    def rows(self, start: int, stop: int) -> "Cells":
+        """The cells of some LR rows."""
+        return self.map(lambda t: t[:, start:stop])
+
+
+class CellSource(Protocol):
+    """Anything that can say, band by band, what the cells of an LR grid are.
+
+    `Cells` is one; another computes a band's cells only when they are read, so that the modulations
+    of a whole image never exist at once.
+    """
+
+    @property
+    def lr_size(self) -> tuple[int, int]:
+        """(h, w) of the LR grid."""
+
+    def rows(self, start: int, stop: int) -> Cells:
+        """The cells of LR rows `start` to `stop`: leading dimensions (B, stop - start, w)."""
+
+
+@dataclass(frozen=True)
+class LazyCells:
+    """A `CellSource` of an image that was encoded in one piece.
+
+    lr_size: (h, w). compute: the cells of LR rows `start` to `stop`, made when they are read.
+    """
+
+    lr_size: tuple[int, int]
+    compute: Callable[[int, int], Cells]
+    tiles: ClassVar[int] = 1
+
+    def rows(self, start: int, stop: int) -> Cells:
+        """The cells of LR rows `start` to `stop`."""
+        return self.compute(start, stop)

@@ -1,6 +1,7 @@
 """What may be enlarged to what: the checks that every way into a model shares."""
 
 import math
+from numbers import Integral, Real
 
 import torch
 from torch import Tensor
@@ -15,9 +16,29 @@ def check_image(image: Tensor) -> tuple[int, int]:
         raise InputError(f"image is {kind}: pass a float tensor with values in [0, 1]")
     if image.ndim != 4 or image.shape[1] != 3 or image.numel() == 0:
         raise InputError(f"image has shape {tuple(image.shape)}: pass (B, 3, h, w), none of them 0")
-    if not image.is_meta and not torch.isfinite(image).all():  # a meta tensor has no values
+    known = not image.is_meta and not torch.compiler.is_compiling()  # otherwise shapes, no values
+    if known and not torch.isfinite(image).all():
         raise InputError("image holds NaN or infinite values: clean it first")
     return image.shape[-2], image.shape[-1]
+
+
+def check_kind(image: Tensor, parameter: Tensor) -> None:
+    """InputError if an image has not the type and device of a model's `parameter`."""
+    if image.device != parameter.device:
+        where = parameter.device
+        raise InputError(f"image is on {image.device} and the model on {where}: move one of them")
+    if image.dtype != parameter.dtype and not torch.is_autocast_enabled(image.device.type):
+        kind = parameter.dtype
+        raise InputError(f"image is {image.dtype} and the model {kind}: convert one of them")
+
+
+def check_queries(batch: int, coord: Tensor, cell: Tensor) -> None:
+    """InputError if `coord` and `cell` are no queries, (B, Q, 2) each, for `batch` images."""
+    shape = tuple(coord.shape)
+    if len(shape) != 3 or shape[0] != batch or shape[2] != 2 or shape[1] == 0:
+        raise InputError(f"coord has shape {shape}: pass ({batch}, Q, 2) of (y, x) on [-1, 1]")
+    if cell.shape != coord.shape:
+        raise InputError(f"cell has shape {tuple(cell.shape)}: pass {shape}, as coord has")
 
 
 def target_size(
@@ -27,10 +48,20 @@ def target_size(
     if (size is None) == (scale is None):
         raise InputError("give either size=(H, W) or scale=s, not both and not neither")
     if scale is not None:
-        if not math.isfinite(scale) or scale < 1:
+        if not _usable_scale(scale):
             raise InputError(f"scale is {scale}: use a finite number of at least 1")
         size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
     assert size is not None
-    if len(size) != 2 or any(not isinstance(n, int) or n < 1 for n in size):
+    if not _usable_size(size):
         raise InputError(f"size is {size}: use two whole numbers (H, W) of at least 1")
-    return size
+    return int(size[0]), int(size[1])
+
+
+def _usable_scale(scale: object) -> bool:
+    return isinstance(scale, Real) and math.isfinite(scale) and float(scale) >= 1
+
+
+def _usable_size(size: object) -> bool:
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        return False
+    return all(isinstance(n, Integral) and int(n) >= 1 for n in size)

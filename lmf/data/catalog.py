@@ -73,6 +73,7 @@ _PHOTOS_TRAIN = DataSet(
             tree_sha256="7866325387c40e4f0aba084004a5e6c303bfb376d8df302ecd04de6fc1dd9067",
         ),
     ),
+    unpacked=3_493_949,
 )  # fmt: skip
 
 _PHOTOS_TEST = DataSet(
@@ -88,6 +89,7 @@ _PHOTOS_TEST = DataSet(
             tree_sha256="02db254353a9f0065dce14adb0891ab5d83cc6d099a02d041a19df25924a3ce4",
         ),
     ),
+    unpacked=1_611_298,
 )
 
 _DIV2K_TRAIN = DataSet(
@@ -104,6 +106,7 @@ _DIV2K_TRAIN = DataSet(
         ),
     ),
     unpacked=3_530_000_000,
+    protocol="div2k_rgb",
 )  # fmt: skip
 
 _DIV2K_VALID = DataSet(
@@ -133,6 +136,7 @@ _DIV2K_VALID = DataSet(
         ),
     ),
     unpacked=650_000_000,
+    protocol="div2k_rgb",
 )  # fmt: skip
 
 _BSDS400 = DataSet(
@@ -229,3 +233,9 @@ def data_set(name: str) -> DataSet:
         raise ConfigError(
             f"no data set is called {name!r}; choose from {', '.join(CATALOGUE)}"
         ) from None
+
+
+def protocol_of(name: str) -> str:
+    """The protocol by which the literature scores a set; the benchmarks' for pictures of your own."""
+    entry = CATALOGUE.get(name)
+    return entry.protocol if entry else DataSet.protocol

@@ -16,6 +16,7 @@ from lmf.data.entries import Archive
 from lmf.data.progress import ProgressSink, step
 
 _HEADERS = {"User-Agent": "lmf", "Accept-Encoding": "identity"}  # sizes are those of the file
+_HEAD = 512  # bytes that tell what a file is
 _BUSY = frozenset({408, 425, 429})
 _HEADWAY = 2**20  # bytes after which a failed try counts as the first again
 _SLOWEST = 1024  # B/s over `timeout` seconds; less counts as no answer
@@ -169,15 +170,17 @@ class _Job:
         total = self._total(response, start)
         require_space(self.part.parent, (total or start) - start, self.archive.name)
         digest = self._hash() if start else hashlib.sha256()
-        watch = _Watch(self.transfer.timeout)
+        watch, head = _Watch(self.transfer.timeout), b""
         with (
             step(self.progress, self.archive.name, total, "B", start),
             self.part.open("ab" if start else "wb") as file,
         ):
             for block in response.iter_raw():
-                if file.tell() == 0 and (fault := signature_fault(block, self.archive)):
-                    self.part.unlink()
-                    raise _Refused(fault)
+                if not start and len(head) < _HEAD:
+                    head += block[:_HEAD]
+                    if fault := signature_fault(head, self.archive):
+                        self.part.unlink()
+                        raise _Refused(fault)
                 file.write(block)
                 digest.update(block)
                 self.progress.advance(len(block))

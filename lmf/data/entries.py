@@ -49,6 +49,7 @@ class DataSet:
     """One set; every source gives a part of it.
 
     images: HR pictures, None if not fixed. unpacked: bytes on disk, roughly; None if not known.
+    protocol: by which the literature scores it, see `metrics.protocol`.
     """
 
     name: str
@@ -59,6 +60,7 @@ class DataSet:
     citation: str
     sources: tuple[Archive | Bundled | Manual, ...]
     unpacked: int | None = None
+    protocol: str = "benchmark_y"
 
     @property
     def archives(self) -> tuple[Archive, ...]:

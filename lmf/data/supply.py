@@ -126,6 +126,14 @@ def _at_hand(archive: Archive, place: Workplace) -> Path | None:
     return left
 
 
+def at_hand(archive: Archive, root: Path, mirror: Path | None) -> bool:
+    """Whether a file of the archive's name is in a place where `fetch` looks; nothing is read."""
+    places = [root / "archives" / archive.name, downloads(root) / archive.name]
+    return any(path.is_file() for path in places) or bool(
+        mirror and find_archive(archive.name, mirror)
+    )
+
+
 def pinned(entry: DataSet, root: Path) -> DataSet:
     """The entry with the checksums that were recorded where none is published."""
 

@@ -1,5 +1,6 @@
 """Enlarge pictures as people have them: PIL images, integer and float arrays, tensors."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,10 +11,12 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
-from lmf.core.errors import InputError, ResourceError
+from lmf.core.errors import InputError
 from lmf.core.inputs import check_image, target_size
 from lmf.deploy.device import choose_device
 from lmf.model import Lmf
+from lmf.render.cmsr import CmsrTable
+from lmf.render.result import Upscaled
 
 Picture = TypeVar("Picture", Image.Image, NDArray[np.generic], Tensor)
 
@@ -34,6 +37,21 @@ class _Planes:
     alpha: Tensor | None
 
 
+@dataclass(frozen=True)
+class _Wanted:
+    """What the caller asked for."""
+
+    scale: float | None
+    size: tuple[int, int] | None
+    max_memory: int | None
+    cmsr: CmsrTable | None
+    tell: Callable[[Upscaled], None]
+
+    def of(self, lr_size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) for a picture of `lr_size` (h, w)."""
+        return target_size(lr_size, self.size, self.scale)
+
+
 class Enhancer:
     """Enlarges pictures with one model on one device.
 
@@ -50,65 +68,67 @@ class Enhancer:
         picture: Picture,
         scale: float | None = None,
         size: tuple[int, int] | None = None,
+        *,
+        max_memory: int | None = None,
+        cmsr: CmsrTable | None = None,
+        tell: Callable[[Upscaled], None] = lambda upscaled: None,
     ) -> Picture:
         """The picture `scale` times as large, or at `size` (H, W); the same kind out as in.
 
         picture: a PIL image (see MODES; orientation applied, colour profile kept); an array
         (h, w[, 1, 2, 3 or 4]) of uint8, uint16 or floats in [0, 1]; or a float tensor (3, h, w)
         or (B, 3, h, w) in [0, 1], not clamped. Alpha is enlarged bilinearly.
+        max_memory: bytes above the weights that the model may take; cmsr: how coarsely smooth parts
+        may be rendered, see `Lmf.upscale`. tell: is told how the picture was made.
 
         Raises:
-            InputError: any other picture, a scale below 1, or both or neither of scale and size.
+            ConfigError: a CMSR table that does not fit the scale or the model.
+            InputError: any other picture, a scale below 1, both or neither of scale and size, too
+                large an output, too small a `max_memory`.
             ResourceError: the device's memory does not suffice.
         """
+        wanted = _Wanted(scale, size, max_memory, cmsr, tell)
         if isinstance(picture, Tensor):
-            return self._enhance_tensor(picture, scale, size)
+            return self._enhance_tensor(picture, wanted)
         if isinstance(picture, Image.Image):
-            return self._enhance_pil(picture, scale, size)
+            return self._enhance_pil(picture, wanted)
         if isinstance(picture, np.ndarray):
-            return self._enhance_array(picture, scale, size)
+            return self._enhance_array(picture, wanted)
         kind = type(picture).__name__
         raise InputError(f"a {kind} is no picture: pass a PIL image, array or tensor")
 
-    def _enhance_tensor(
-        self, picture: Tensor, scale: float | None, size: tuple[int, int] | None
-    ) -> Tensor:
+    def _enhance_tensor(self, picture: Tensor, wanted: _Wanted) -> Tensor:
         batch = picture if picture.ndim == 4 else picture[None]
-        result = self._enlarge(batch, target_size(check_image(batch), size, scale))
+        result = self._enlarge(batch, wanted.of(check_image(batch)), wanted)
         return result.reshape(*picture.shape[:-2], *result.shape[-2:])
 
-    def _enhance_pil(
-        self, picture: Image.Image, scale: float | None, size: tuple[int, int] | None
-    ) -> Image.Image:
+    def _enhance_pil(self, picture: Image.Image, wanted: _Wanted) -> Image.Image:
         mode = output_mode(picture)
         upright = ImageOps.exif_transpose(picture)
         pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
-        result = Image.fromarray(self._enhance_array(pixels, scale, size))
+        result = Image.fromarray(self._enhance_array(pixels, wanted))
         if "icc_profile" in picture.info:
             result.info["icc_profile"] = picture.info["icc_profile"]
         return result
 
-    def _enhance_array(
-        self, picture: NDArray[np.generic], scale: float | None, size: tuple[int, int] | None
-    ) -> NDArray[np.generic]:
+    def _enhance_array(self, picture: NDArray[np.generic], wanted: _Wanted) -> NDArray[np.generic]:
         planes = _split(picture)
-        target = target_size((planes.colour.shape[-2], planes.colour.shape[-1]), size, scale)
+        target = wanted.of((planes.colour.shape[-2], planes.colour.shape[-1]))
         colour, alpha = planes.colour, planes.alpha
         if alpha is not None:
             colour = _fill_invisible(colour, alpha)
             alpha = functional.interpolate(alpha, target, mode="bilinear", align_corners=False)
-        return _join(_Planes(self._enlarge(colour, target).clamp(0, 1), alpha), picture)
+        enlarged = self._enlarge(colour, target, wanted).clamp(0, 1)
+        return _join(_Planes(enlarged, alpha), picture)
 
-    def _enlarge(self, image: Tensor, target: tuple[int, int]) -> Tensor:
+    def _enlarge(self, image: Tensor, target: tuple[int, int], wanted: _Wanted) -> Tensor:
         """(B, 3, h, w) -> (B, 3, *target) on the model's device; back as it came."""
-        try:
-            with torch.no_grad():
-                return self.model(image.to(self.device, self._dtype), size=target).to(image)
-        except RuntimeError as error:  # torch has no other class for the CPU's memory
-            if "memory" not in str(error):
-                raise
-            size = f"{target[1]}x{target[0]}"
-            raise ResourceError(f"out of memory on {self.device} for {size}; use less") from error
+        image_there = image.to(self.device, self._dtype)
+        result = self.model.upscale(
+            image_there, size=target, max_memory=wanted.max_memory, cmsr=wanted.cmsr
+        )
+        wanted.tell(result)
+        return result.rgb.to(image)
 
 
 def output_mode(picture: Image.Image) -> str:

@@ -1,7 +1,10 @@
 """The basis of a code at a relative coordinate: what the render MLP (or the original MLP) reads.
 
-Both bases come in two equal forms: `forward` for scattered queries, each with its own code, and
-`window` for whole cells, whose pixels form a (Ky, Kx) grid of relative coordinates.
+Both bases come in three equal forms: `forward` for scattered queries, each with its own code;
+`window` for whole cells, whose pixels form a (Ky, Kx) grid of relative coordinates; and `inputs` with
+`absorb`, which leave to the pixels of a cell only what differs between them:
+
+    W basis(code, offset, cell) + b  =  W' inputs(planes(code, cell), offset) + b'
 """
 
 import math
@@ -9,8 +12,10 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lmf.core.bundle import FeatureCode, FourierCode
+from lmf.nets.modulated_mlp import Affine
 
 
 class FourierBasis(nn.Module):
@@ -30,13 +35,39 @@ class FourierBasis(nn.Module):
         """Code (*, n), offset (*, 2), cell (*, 2) -> (*, n)."""
         z = torch.zeros_like(code.freq[..., 0])
         if self.position:
-            z = (code.freq * offset[..., None, :]).sum(-1)
+            z = code.freq[..., 0] * offset[..., :1] + code.freq[..., 1] * offset[..., 1:]
         if self.phase is not None:
             z = z + self.phase(cell)
         return code.coef * torch.cat((torch.cos(math.pi * z), torch.sin(math.pi * z)), dim=-1)
 
+    def planes(self, code: FourierCode, cell: Tensor) -> Tensor:
+        """The waves' arguments pi z = a y + b x + c: code (N, n), cell (N, 2) -> (N, n / 2, 3)."""
+        freq = code.freq * self.position
+        phase = torch.zeros_like(freq[..., 0]) if self.phase is None else self.phase(cell)
+        return math.pi * torch.cat((freq, phase[..., None]), dim=-1)
+
+    def inputs(self, planes: Tensor, offset: Tensor) -> Tensor:
+        """[cos(pi z), sin(pi z)]: `planes` (N, n / 2, 3), offset (N or 1, 3, P) -> (N, n, P)."""
+        kind = torch.promote_types(planes.dtype, offset.dtype)  # offsets are no bfloat16
+        planes, offset = planes.to(kind), offset.to(kind)
+        if offset.shape[0] == 1:
+            z = (planes.flatten(0, 1) @ offset[0]).unflatten(0, planes.shape[:2])
+        else:
+            z = planes @ offset
+        if torch.is_grad_enabled():
+            return torch.cat((torch.cos(z), torch.sin(z)), dim=1)
+        waves = z.new_empty(z.shape[0], 2 * z.shape[1], z.shape[2])
+        cosine, sine = waves.chunk(2, dim=1)
+        torch.cos(z, out=cosine)
+        torch.sin(z, out=sine)
+        return waves
+
+    def absorb(self, layer: nn.Linear, code: FourierCode, cell: Tensor) -> Affine:
+        """The amplitudes become part of the first layer."""
+        return Affine(layer.weight, code.coef, layer.bias.expand(code.coef.shape[0], -1))
+
     def window(self, code: FourierCode, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
-        """Code (N, n), y (N, Ky), x (N, Kx), cell (N, 2) -> (N, Ky, Kx, n).
+        """Code (N, n), y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, Ky, Kx, n).
 
         The wave separates, exp(i pi (fy y + fx x)) = exp(i pi fy y) exp(i pi fx x), so that sines
         and cosines are taken Ky + Kx times per wave and not Ky * Kx times.
@@ -71,9 +102,28 @@ class FeatureBasis(nn.Module):
         parts += [cell] if self.cell else []
         return torch.cat(parts, dim=-1)
 
+    def planes(self, code: FeatureCode, cell: Tensor) -> Tensor:
+        """The offset itself, y and x, as linear forms like those of waves: (N, 2 or 0, 3)."""
+        return torch.eye(2 * self.position, 3, device=cell.device).expand(cell.shape[0], -1, -1)
+
+    def inputs(self, planes: Tensor, offset: Tensor) -> Tensor:
+        """Only the offset differs: `planes` (N, 2 or 0, 3), offset (N or 1, 3, P) -> (N, 2 or 0, P)."""
+        return offset[:, : planes.shape[1]].expand(planes.shape[0], -1, -1)
+
+    def absorb(self, layer: nn.Linear, code: FeatureCode, cell: Tensor) -> Affine:
+        """What the first layer makes of the feature and the cell becomes part of its bias."""
+        n = code.feature.shape[-1]
+        of_feature, of_offset, of_cell = layer.weight.split(
+            [n, 2 * self.position, 2 * self.cell], dim=1
+        )
+        bias = functional.linear(code.feature, of_feature, layer.bias)
+        if self.cell:
+            bias = bias + functional.linear(cell, of_cell)
+        return Affine(of_offset, None, bias)
+
     def window(self, code: FeatureCode, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
-        """Code (N, n), y (N, Ky), x (N, Kx), cell (N, 2) -> (N, Ky, Kx, n + 2 [+ 2])."""
-        grid = (y.shape[0], y.shape[1], x.shape[1])
+        """Code (N, n), y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, Ky, Kx, n + 2 [+ 2])."""
+        grid = (code.feature.shape[0], y.shape[1], x.shape[1])
         offset = torch.stack((y[:, :, None].expand(grid), x[:, None, :].expand(grid)), dim=-1)
         feature = FeatureCode(code.feature[:, None, None].expand(*grid, -1))
         return self(feature, offset, cell[:, None, None].expand(*grid, 2))
@@ -88,4 +138,13 @@ class Basis(Protocol):
         """Code (*, ...), offset (*, 2), cell (*, 2) -> (*, outputs)."""
 
     def window(self, code: Any, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
-        """Code (N, ...), y (N, Ky), x (N, Kx), cell (N, 2) -> (N, Ky, Kx, outputs)."""
+        """Code (N, ...), y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, Ky, Kx, outputs)."""
+
+    def planes(self, code: Any, cell: Tensor) -> Tensor:
+        """Code (N, ...), cell (N, 2) -> linear forms in (y, x, 1) that `inputs` reads: (N, *, 3)."""
+
+    def inputs(self, planes: Tensor, offset: Tensor) -> Tensor:
+        """Planes (N, *, 3), offset (y, x, 1): (N or 1, 3, P) -> (N, inputs, P)."""
+
+    def absorb(self, layer: nn.Linear, code: Any, cell: Tensor) -> Affine:
+        """`layer`, which reads the basis, as one of each cell that reads `inputs`."""

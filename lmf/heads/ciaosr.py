@@ -17,7 +17,7 @@ from torch import Tensor
 from lmf.core.bundle import Code, ContextCode, FeatureCode
 from lmf.heads.basis import FeatureBasis
 from lmf.heads.head import Head, pixel_features
-from lmf.heads.local_attention import LocalAttention
+from lmf.heads.local_attention import ALL, LocalAttention
 from lmf.nets.mlp import Mlp
 
 
@@ -62,6 +62,9 @@ class CiaoSrHead(Head[ContextCode]):
         )
         self.latent_inputs = self.basis.outputs
         self.render_code = 2 * compressed
+        self.reach = local_size
+        self.held = self.basis.outputs
+        self.made = 2 * (channels + feature + self.held)
         if compressed:  # K and V have read the cell; the render MLP needs it no more
             self.render_basis = FeatureBasis(2 * compressed, cell=False, position=position)
         else:  # a second name, not a second child: its parameters must not be saved twice
@@ -75,9 +78,10 @@ class CiaoSrHead(Head[ContextCode]):
             pixel_features(context, unfold=False) if self.non_local else None,
         )
 
-    def latent_input(self, code: ContextCode, cell: Tensor) -> Tensor:
+    def latent_input(self, code: ContextCode, cell: Tensor, rows: slice = ALL) -> Tensor:
         """What the attention answers at the centre of each LR pixel."""
-        return self.basis.on_grid(code, cell)
+        grid = code.map(lambda t: t[:, rows]).grid
+        return self.basis.on_grid(code, cell[:, None, None].expand(*grid, 2), rows=rows)
 
     def to_render_code(self, code: ContextCode, raw: Tensor) -> Code:
         """`raw` is the render code as it stands."""

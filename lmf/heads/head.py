@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from lmf.core.bundle import Code
 from lmf.heads.basis import Basis
-from lmf.heads.local_attention import LocalAttention
+from lmf.heads.local_attention import ALL, LocalAttention
 
 C = TypeVar("C", bound=Code)
 
@@ -22,6 +22,8 @@ class Head(nn.Module, Generic[C]):
     latent_inputs: length of what the latent MLP reads per LR pixel.
     render_basis: reads the render code that the latent MLP writes (`basis` where nothing is
         compressed). render_code: length of that raw code in the latent MLP's output, 0 if none.
+    reach: LR pixels around one that its latent input reads.
+    held: floats of an LR pixel's code. made: floats per LR pixel while codes are made.
     """
 
     lr_skip: bool
@@ -29,6 +31,9 @@ class Head(nn.Module, Generic[C]):
     render_basis: Basis | LocalAttention
     latent_inputs: int
     render_code: int
+    reach: int = 0
+    held: int
+    made: int
 
     @abstractmethod
     def code(self, feature: Tensor, context: Tensor) -> C:
@@ -38,8 +43,8 @@ class Head(nn.Module, Generic[C]):
         """
 
     @abstractmethod
-    def latent_input(self, code: C, cell: Tensor) -> Tensor:
-        """Code (B, h, w, ...) and cell (B, h, w, 2) -> (B, h, w, latent_inputs)."""
+    def latent_input(self, code: C, cell: Tensor, rows: slice = ALL) -> Tensor:
+        """Code (B, h, w, ...), cell (B, 2) -> (B, len(rows), w, latent_inputs) of some LR rows."""
 
     @abstractmethod
     def to_render_code(self, code: C, raw: Tensor) -> Code:

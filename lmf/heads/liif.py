@@ -1,10 +1,12 @@
 """LIIF head: the (unfolded) feature vector itself is the code."""
 
+import torch
 from torch import Tensor
 
 from lmf.core.bundle import FeatureCode
 from lmf.heads.basis import FeatureBasis
 from lmf.heads.head import Head, pixel_features
+from lmf.heads.local_attention import ALL
 
 
 class LiifHead(Head[FeatureCode]):
@@ -25,16 +27,19 @@ class LiifHead(Head[FeatureCode]):
         self.basis = FeatureBasis(code, cell, position)
         self.latent_inputs = code + 2 * cell
         self.render_code = compressed
+        self.held, self.made = code, channels + 2 * code
         self.render_basis = FeatureBasis(compressed, cell, position) if compressed else self.basis
 
     def code(self, feature: Tensor, context: Tensor) -> FeatureCode:
         """(B, C, h, w) -> (B, h, w, C or 9 C)."""
         return FeatureCode(pixel_features(context, self.unfold))
 
-    def latent_input(self, code: FeatureCode, cell: Tensor) -> Tensor:
+    def latent_input(self, code: FeatureCode, cell: Tensor, rows: slice = ALL) -> Tensor:
         """Feature and cell; the latent MLP has no coordinate."""
-        parts = FeatureBasis(code.feature.shape[-1], self.cell, position=False)
-        return parts(code, cell, cell)
+        code = code.map(lambda t: t[:, rows])
+        if not self.cell:
+            return code.feature
+        return torch.cat((code.feature, cell[:, None, None].expand(*code.grid, 2)), dim=-1)
 
     def to_render_code(self, code: FeatureCode, raw: Tensor) -> FeatureCode:
         """`raw` is the render code as it stands."""

@@ -26,6 +26,9 @@ CHUNK = 1 << 23
 """Floats of the widest activation held at a time: 32 MB."""
 
 
+ALL = slice(None)
+
+
 class LocalAttention(nn.Module):
     """A basis that reads all neighbours of a query together; one result per query, not per neighbour.
 
@@ -79,17 +82,21 @@ class LocalAttention(nn.Module):
         offset = near.offset.to(code.feature.dtype)
         return self(code, offset, cell[:, :, None].expand_as(offset))
 
-    def on_grid(self, code: ContextCode, cell: Tensor, chunk: int = CHUNK) -> Tensor:
+    def on_grid(
+        self, code: ContextCode, cell: Tensor, chunk: int = CHUNK, rows: slice = ALL
+    ) -> Tensor:
         """z at the centres of the LR pixels themselves: code, cell (B, h, w, ...) -> (B, h, w, outputs).
 
-        chunk: floats of the widest activation held at a time; it changes nothing else.
+        chunk: floats of the widest activation held at a time; it changes nothing else. rows: which LR
+        rows are wanted; `cell` and the result have these alone.
         """
         batch, h, w = code.grid
-        coord = pixel_centres(h, w, cell.device).expand(batch, -1, -1)
+        coord = pixel_centres(h, w, cell.device).view(h, w, 2)[rows].flatten(0, 1)
+        coord = coord.expand(batch, -1, -1)
         pixels = code.map(lambda t: t.flatten(0, 2))
         some = max(1, chunk // (batch * self.floats))
         parts = [
             self.at(pixels, (h, w), c, s)
             for c, s in zip(coord.split(some, 1), cell.flatten(1, 2).split(some, 1), strict=True)
         ]
-        return torch.cat(parts, dim=1).unflatten(1, (h, w))
+        return torch.cat(parts, dim=1).unflatten(1, (-1, w))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from lmf.core.bundle import FourierCode
 from lmf.heads.basis import FourierBasis
 from lmf.heads.head import Head
+from lmf.heads.local_attention import ALL
 
 
 class LteHead(Head[FourierCode]):
@@ -26,6 +27,7 @@ class LteHead(Head[FourierCode]):
         self.basis = FourierBasis(fourier, cell, position or compressed > 0)
         self.latent_inputs = fourier
         self.render_code = 2 * compressed
+        self.held, self.made = 2 * fourier, channels + 3 * fourier
         if compressed:
             self.render_basis = FourierBasis(compressed, cell, position)
         else:  # a second name, not a second child: its phase must not be saved twice
@@ -37,12 +39,14 @@ class LteHead(Head[FourierCode]):
         freq = self.freq(context).permute(0, 2, 3, 1)
         return FourierCode(coef, freq.unflatten(-1, (-1, 2)))
 
-    def latent_input(self, code: FourierCode, cell: Tensor) -> Tensor:
+    def latent_input(self, code: FourierCode, cell: Tensor, rows: slice = ALL) -> Tensor:
         """The waves at offset (1, 1), the pixel's lower right corner.
 
         The paper's latent MLP has no coordinate; the official code sums both frequency components,
         which is the value at that corner.
         """
+        code = code.map(lambda t: t[:, rows])
+        cell = cell[:, None, None].expand(*code.grid, 2)
         return self.basis(code, torch.ones_like(cell), cell)
 
     def to_render_code(self, code: FourierCode, raw: Tensor) -> FourierCode:

@@ -30,9 +30,14 @@ def multiply_adds(model: nn.Module, lr_size: tuple[int, int], scale: float) -> i
     """
     shapes = copy.deepcopy(model).to("meta")
     image = torch.zeros(1, 3, *lr_size, device="meta")
+    return counted(lambda: shapes(image, scale=scale))
+
+
+def counted(run: Callable[[], object]) -> int:
+    """Multiply-adds of products, convolutions and attention that torch counts while `run` runs."""
     # Fused attention is not counted on the CPU; as plain matrix products it is.
     with sdpa_kernel(SDPBackend.MATH), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        shapes(image, scale=scale)
+        run()
     return counter.get_total_flops() // 2
 
 

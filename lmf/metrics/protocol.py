@@ -10,13 +10,25 @@ from lmf.core.errors import InputError
 
 @dataclass(frozen=True)
 class Protocol:
-    """channel: "y" (luma of BT.601) or "rgb". extra: border pixels shaved beyond ceil(scale)."""
+    """Everything that two groups must agree on before they compare decibels.
+
+    channel: "y" (luma of BT.601) or "rgb"; a grey picture is one of three equal channels.
+    shave: whether ceil(scale) border pixels are left out, and `extra` more.
+    lr: the set's own LR files where there are some (MATLAB's bicubic at x2, x3, x4), Pillow's
+    antialiased bicubic elsewhere; each row says which it was.
+    rounding: the prediction is scored as float, clamped to [0, 1]; PSNR after rounding to 8 bits
+    stands beside it in each row.
+    cell: a model is never told of HR pixels smaller than at its largest training scale, which is how
+    LTE and LMF are evaluated; `Lmf` does so itself.
+    """
 
     name: str
     channel: Literal["y", "rgb"]
     shave: bool
-    extra: int
-    description: str
+    extra: int = 0
+    lr: Literal["published, else pillow-bicubic"] = "published, else pillow-bicubic"
+    rounding: Literal["float"] = "float"
+    cell: Literal["clipped to the training scales"] = "clipped to the training scales"
 
     def border(self, scale: float | None) -> int:
         """Pixels left out on each side; InputError if the scale is needed and makes no sense."""
@@ -26,25 +38,24 @@ class Protocol:
             raise InputError(f"protocol {self.name} shaves by the scale: pass it, not {scale}")
         return math.ceil(scale) + self.extra
 
+    @property
+    def description(self) -> str:
+        """The protocol in one sentence."""
+        channel = {"y": "Y of BT.601", "rgb": "RGB"}[self.channel]
+        shave = f"shave = scale{f' + {self.extra}' if self.extra else ''}"
+        return (
+            f"{channel} on the {self.rounding} prediction clamped to [0, 1]; "
+            f"{shave if self.shave else 'no shave'}; LR {self.lr}; cell {self.cell}"
+        )
+
 
 PROTOCOLS = {
-    "benchmark_y": Protocol(
-        "benchmark_y",
-        "y",
-        True,
-        0,
-        "Y of BT.601 on the float prediction clamped to [0, 1]; shave = scale",
-    ),
-    "div2k_rgb": Protocol(
-        "div2k_rgb",
-        "rgb",
-        True,
-        6,
-        "RGB on the float prediction clamped to [0, 1]; shave = scale + 6",
-    ),
-    "raw_rgb": Protocol(
-        "raw_rgb", "rgb", False, 0, "RGB on the float prediction clamped to [0, 1]; no shave"
-    ),
+    protocol.name: protocol
+    for protocol in (
+        Protocol("benchmark_y", "y", shave=True),
+        Protocol("div2k_rgb", "rgb", shave=True, extra=6),
+        Protocol("raw_rgb", "rgb", shave=False),
+    )
 }
 
 

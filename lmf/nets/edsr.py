@@ -4,17 +4,27 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+
+from lmf.nets.attention import AttentionKind, create_attention, reach
+from lmf.nets.encoder import Encoder
 
 
 @dataclass(frozen=True)
 class EdsrConfig:
-    """blocks: residual blocks. channels: width. residual_scale: factor on each block's residual."""
+    """blocks: residual blocks. channels: width. residual_scale: factor on each block's residual.
+
+    attention: of each residual, see `nets.attention`.
+    """
 
     blocks: int
     channels: int
     residual_scale: float = 1.0
-    checkpointing: bool = False
+    attention: AttentionKind = "none"
+
+    @property
+    def out_channels(self) -> int:
+        """Of the features."""
+        return self.channels
 
 
 EDSR_PRESETS = {
@@ -44,40 +54,49 @@ class MeanShift(nn.Module):
 class ResidualBlock(nn.Module):
     """conv, ReLU, conv, scaled and added to the input; no normalisation (EDSR, Fig. 2)."""
 
-    def __init__(self, channels: int, residual_scale: float) -> None:
+    def __init__(self, config: EdsrConfig) -> None:
         super().__init__()
+        channels = config.channels
         self.body = nn.Sequential(
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.ReLU(inplace=True),
             nn.Conv2d(channels, channels, 3, padding=1),
         )
-        self.residual_scale = residual_scale
+        self.attention = create_attention(config.attention, channels)
+        self.residual_scale = config.residual_scale
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) -> the same shape."""
-        return x + self.body(x) * self.residual_scale
+        return torch.add(x, self.attention(self.body(x)), alpha=self.residual_scale)
 
 
-class Edsr(nn.Module):
+class Edsr(Encoder):
     """(B, 3, h, w) in [-1, 1] -> (B, channels, h, w), any h, w >= 1."""
 
     def __init__(self, config: EdsrConfig) -> None:
         super().__init__()
         self.config = config
-        self.out_channels = config.channels
-        channels = config.channels
+        self.out_channels = channels = config.out_channels
         self.sub_mean, self.add_mean = MeanShift(-1), MeanShift(1)
         self.head = nn.Sequential(nn.Conv2d(3, channels, 3, padding=1))
-        blocks = [ResidualBlock(channels, config.residual_scale) for _ in range(config.blocks)]
+        blocks = [ResidualBlock(config) for _ in range(config.blocks)]
         self.body = nn.Sequential(*blocks, nn.Conv2d(channels, channels, 3, padding=1))
+
+    @property
+    def receptive_field(self) -> int | None:
+        """Two 3x3 convolutions a block, with what attention adds, and one before and after."""
+        around = reach(self.config.attention)
+        return None if around is None else self.config.blocks * (2 + around) + 2
+
+    @property
+    def floats(self) -> int:
+        """Input, shallow features; a block's input, inside and output; a copy."""
+        return 6 * self.config.channels
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> (B, channels, h, w)."""
         shallow = self.head(x)
         deep = shallow
         for layer in self.body:
-            if self.config.checkpointing and self.training:
-                deep = checkpoint(layer, deep, use_reentrant=False)
-            else:
-                deep = layer(deep)
+            deep = self._run(layer, deep)
         return shallow + deep

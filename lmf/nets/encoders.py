@@ -1,10 +1,12 @@
 """Every encoder by name."""
 
-from typing import cast
+from dataclasses import replace
 
-from torch import Tensor, nn
-
+from lmf.core.config import choose
+from lmf.core.errors import ConfigError
+from lmf.nets.attention import AttentionKind
 from lmf.nets.edsr import EDSR_PRESETS, Edsr, EdsrConfig
+from lmf.nets.encoder import Encoder
 from lmf.nets.rdn import RDN_PRESETS, Rdn, RdnConfig
 from lmf.nets.swinir import SWINIR_PRESETS, SwinIr, SwinIrConfig
 
@@ -12,23 +14,29 @@ EncoderConfig = EdsrConfig | RdnConfig | SwinIrConfig
 ENCODERS: dict[str, EncoderConfig] = {**EDSR_PRESETS, **RDN_PRESETS, **SWINIR_PRESETS}
 
 
-class Encoder(nn.Module):
-    """What every encoder offers: `out_channels`, and features of the input's own height and width."""
+def encoder_config(name: str, attention: AttentionKind = "none") -> EncoderConfig:
+    """The preset `name`, with attention in its residual blocks if asked for.
 
-    out_channels: int
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w)."""
-        raise NotImplementedError
+    Raises:
+        ConfigError: no such encoder, or one whose blocks have no such attention.
+    """
+    config = ENCODERS[choose("encoder", name, ENCODERS)]
+    if attention == "none":
+        return config
+    if isinstance(config, SwinIrConfig):
+        able = ", ".join([*EDSR_PRESETS, *RDN_PRESETS])
+        raise ConfigError(
+            f"encoder {name} has no encoder_attention={attention!r}; use none, or one of: {able}"
+        )
+    return replace(config, attention=attention)
 
 
 def create_encoder(config: EncoderConfig) -> Encoder:
     """An untrained encoder of the given architecture."""
     match config:
         case EdsrConfig():
-            encoder: nn.Module = Edsr(config)
+            return Edsr(config)
         case RdnConfig():
-            encoder = Rdn(config)
+            return Rdn(config)
         case SwinIrConfig():
-            encoder = SwinIr(config)
-    return cast(Encoder, encoder)
+            return SwinIr(config)

@@ -9,14 +9,16 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+
+from lmf.nets.attention import AttentionKind, create_attention, reach
+from lmf.nets.encoder import Encoder
 
 
 @dataclass(frozen=True)
 class RdnConfig:
     """blocks: D. layers: C. growth: G. growth0: G0, the width between blocks. kernel: odd size.
 
-    checkpointing: recompute each block in the backward pass instead of keeping its activations.
+    attention: of each block's fused features, see `nets.attention`.
     """
 
     blocks: int
@@ -24,7 +26,12 @@ class RdnConfig:
     growth: int
     growth0: int = 64
     kernel: int = 3
-    checkpointing: bool = False
+    attention: AttentionKind = "none"
+
+    @property
+    def out_channels(self) -> int:
+        """Of the features."""
+        return self.growth0
 
 
 RDN_PRESETS = {
@@ -56,19 +63,20 @@ class ResidualDenseBlock(nn.Module):
         layers = [DenseLayer(width, config.growth, config.kernel) for width in widths[:-1]]
         self.convs = nn.Sequential(*layers)
         self.LFF = nn.Conv2d(widths[-1], config.growth0, 1)
+        self.attention = create_attention(config.attention, config.growth0)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, G0, h, w) -> the same shape."""
-        return x + self.LFF(self.convs(x))
+        return x + self.attention(self.LFF(self.convs(x)))
 
 
-class Rdn(nn.Module):
+class Rdn(Encoder):
     """(B, 3, h, w) in [-1, 1] -> (B, growth0, h, w), any h, w >= 1."""
 
     def __init__(self, config: RdnConfig) -> None:
         super().__init__()
         self.config = config
-        self.out_channels = width = config.growth0
+        self.out_channels = width = config.out_channels
         kernel, padding = config.kernel, config.kernel // 2
         self.SFENet1 = nn.Conv2d(3, width, kernel, padding=padding)
         self.SFENet2 = nn.Conv2d(width, width, kernel, padding=padding)
@@ -78,15 +86,29 @@ class Rdn(nn.Module):
             nn.Conv2d(width, width, kernel, padding=padding),
         )
 
+    @property
+    def receptive_field(self) -> int | None:
+        """C convolutions a block, with what attention adds, and three around the blocks."""
+        config, around = self.config, reach(self.config.attention)
+        if around is None:
+            return None
+        step = config.kernel // 2
+        return config.blocks * (config.layers * step + around) + 3 * step
+
+    @property
+    def floats(self) -> int:
+        """The outputs of all blocks; these once more, side by side, or the last block's layers."""
+        config = self.config
+        kept = config.blocks * config.growth0
+        block = config.growth0 + config.layers * config.growth
+        return kept + max(kept, 2 * block) + 6 * config.growth0
+
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> (B, growth0, h, w)."""
         shallow = self.SFENet1(x)
         deep = self.SFENet2(shallow)
         outputs = []
         for block in self.RDBs:
-            if self.config.checkpointing and self.training:
-                deep = checkpoint(block, deep, use_reentrant=False)
-            else:
-                deep = block(deep)
+            deep = self._run(block, deep)
             outputs.append(deep)
         return shallow + self.GFF(torch.cat(outputs, dim=1))

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
 from lmf.core.errors import ConfigError
+from lmf.nets.encoder import Encoder
 from lmf.nets.window_attention import WindowAttention, from_windows, shift_mask, to_windows
 
 
@@ -20,8 +20,7 @@ from lmf.nets.window_attention import WindowAttention, from_windows, shift_mask,
 class SwinIrConfig:
     """embed: width. depths: Swin blocks of each residual group. heads: attention heads, all blocks.
 
-    window: side in pixels. mlp_ratio: hidden / embed of a block's MLP. checkpointing: recompute
-    each block in the backward pass instead of keeping its activations.
+    window: side in pixels. mlp_ratio: hidden / embed of a block's MLP.
 
     Raises:
         ConfigError: `embed` cannot be shared among `heads`.
@@ -33,7 +32,6 @@ class SwinIrConfig:
     window: int = 8
     mlp_ratio: int = 2
     out_channels: int = 64
-    checkpointing: bool = False
 
     def __post_init__(self) -> None:
         if self.embed % self.heads:
@@ -83,17 +81,13 @@ class SwinGroup(nn.Module):
 
     def __init__(self, config: SwinIrConfig, depth: int) -> None:
         super().__init__()
-        self.checkpointing = config.checkpointing
         shifts = [config.window // 2 * (i % 2) for i in range(depth)]
         self.blocks = nn.ModuleList(SwinBlock(config, shift) for shift in shifts)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x (B, H, W, C), mask (n, N, N) -> (B, H, W, C)."""
         for block in self.blocks:
-            if self.checkpointing and self.training:
-                x = checkpoint(block, x, mask, use_reentrant=False)
-            else:
-                x = block(x, mask)
+            x = block(x, mask)
         return x
 
 
@@ -110,13 +104,13 @@ class ResidualSwinGroup(nn.Module):
         return x + _channels_last(self.conv(_channels_first(self.residual_group(x, mask))))
 
 
-class SwinIr(nn.Module):
+class SwinIr(Encoder):
     """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w), any h, w >= 1."""
 
     def __init__(self, config: SwinIrConfig) -> None:
         super().__init__()
         self.config = config
-        self.out_channels = config.out_channels
+        self.out_channels, self.alignment = config.out_channels, config.window
         width = config.embed
         self.conv_first = nn.Conv2d(3, width, 3, padding=1)
         self.patch_embed = nn.Sequential(OrderedDict(norm=nn.LayerNorm(width)))
@@ -127,6 +121,31 @@ class SwinIr(nn.Module):
             nn.Conv2d(width, config.out_channels, 3, padding=1), nn.LeakyReLU(inplace=True)
         )
         self.apply(_initialise)
+
+    @property
+    def receptive_field(self) -> int:
+        """Attention in windows that move by half their side spreads so far with every block.
+
+        A first window reaches side - 1 pixels; a block of the other kind half a side more on each
+        side; a 3x3 convolution one pixel, and with the next block up to the end of its window.
+        """
+        half = self.config.window // 2
+        blocks = sum(self.config.depths)
+        return half * (blocks + 2 * len(self.config.depths)) + 4
+
+    @property
+    def overlap(self) -> int:
+        """Two windows: tiles of 32 pixels then come within 93 dB of the whole, whatever the weights.
+
+        Those were formula's and fresh ones of 24 blocks; with trained ones the difference vanishes.
+        """
+        return 2 * self.config.window
+
+    @property
+    def floats(self) -> int:
+        """A block's tokens, q, k, v and MLP; the biases of all pairs of a window's pixels."""
+        config = self.config
+        return 11 * config.embed + 3 * config.heads * config.window**2 // 2
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w)."""
@@ -143,7 +162,7 @@ class SwinIr(nn.Module):
         mask = shift_mask(height, width, window, window // 2, like=shallow)
         x = self.patch_embed(_channels_last(shallow))
         for layer in self.layers:
-            x = layer(x, mask)
+            x = self._run(layer, x, mask)
         return _channels_first(self.norm(x))
 
 

@@ -85,6 +85,6 @@ class WindowAttention(nn.Module):
         return self.proj(found.transpose(1, 2).reshape(batch, count, pixels, channels))
 
     def _bias(self) -> Tensor:
-        """(1, heads, N, N)."""
+        """(1, heads, N, N), contiguous: otherwise its sum with a mask would be copied, which is large."""
         index, table = self.relative_position_index, self.relative_position_bias_table
-        return functional.embedding(index, table).permute(2, 0, 1)[None]
+        return functional.embedding(index, table).permute(2, 0, 1).contiguous()[None]

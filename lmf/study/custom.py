@@ -26,7 +26,7 @@ def use_images(folder: Path, root: Path = Path()) -> str:
     pictures = pictures_in(folder)
     if not pictures:
         raise DataError(f"{folder}: no picture in it (png, jpg, bmp, tif or webp); add some")
-    largest = max(read_profile(read_params(root).profile, root).scales)
+    largest = max(read_profile(read_params(root).profile, root).scales_of("custom"))
     for picture in pictures:
         height, width = read_rgb(picture).shape[:2]
         if min(height, width) < SMALLEST_LR * largest:

@@ -63,14 +63,14 @@ def gain(
     """
     scales = sorted(differences["scale"].unique())
     models = list(dict.fromkeys(differences["model"]))
-    with _canvas(theme) as (figure, axes):
+    with canvas(theme) as (figure, axes):
         for index, model in enumerate(models):
             rows = differences[differences["model"] == model].set_index("scale").loc[scales]
             axes.errorbar(
                 np.arange(len(scales)) + _dodge(index, len(models), 0.11),
                 rows["difference"],
                 yerr=_reach(rows, "difference", "difference_low", "difference_high"),
-                **_look(model, order or models, theme),
+                **look(model, order or models, theme),
                 linewidth=1.3,
                 elinewidth=1.1,
                 markersize=4.5,
@@ -78,7 +78,7 @@ def gain(
         _zero_line(axes, theme, "bicubic")
         axes.set_xticks(range(len(scales)), [f"×{scale:g}" for scale in scales])
         axes.set(xlabel="scale", ylabel="PSNR gain over bicubic (dB)")
-        _legend(figure, len(models))
+        legend(figure, len(models))
     return figure
 
 
@@ -94,7 +94,7 @@ def ablation(
     scales = sorted(table["scale"].unique())
     variants = list(dict.fromkeys(table["variant"]))
     width = 0.75 / max(1, len(variants))
-    with _canvas(theme) as (figure, axes):
+    with canvas(theme) as (figure, axes):
         for index, variant in enumerate(variants):
             rows = table[table["variant"] == variant].set_index("scale").loc[scales]
             axes.bar(
@@ -102,14 +102,14 @@ def ablation(
                 rows["delta_psnr"],
                 width * 0.9,
                 yerr=_reach(rows, "delta_psnr", "delta_low", "delta_high"),
-                color=_look(variant, order or variants, theme)["color"],
+                color=look(variant, order or variants, theme)["color"],
                 error_kw={"ecolor": theme.ink, "elinewidth": 1.0},
                 label=variant,
             )
         _zero_line(axes, theme, "full model")
         axes.set_xticks(range(len(scales)), [f"×{scale:g}" for scale in scales])
         axes.set(xlabel="scale", ylabel="PSNR, ablation − full (dB)")
-        _legend(figure, len(variants))
+        legend(figure, len(variants))
     return figure
 
 
@@ -117,23 +117,23 @@ def training(
     curves: Mapping[str, pd.DataFrame], column: str, ylabel: str, theme: Theme = LIGHT
 ) -> Figure:
     """A column of the training logs against step, one line per variant, the loss as a running mean."""
-    with _canvas(theme) as (figure, axes):
+    with canvas(theme) as (figure, axes):
         tops = []
         for variant, curve in curves.items():
             known = curve[curve[column].notna()]
             window = len(known) // 10 if column == "loss" else 1  # a step's loss says little
             values = known[column].rolling(max(1, window), min_periods=1).mean()
             tops.append(values.quantile(0.97))
-            look = _look(variant, list(curves), theme)
+            style_ = look(variant, list(curves), theme)
             if len(known) > 12:
-                look["marker"] = ""
-            axes.plot(known["step"], values, **look, markersize=4, linewidth=1.3)
+                style_["marker"] = ""
+            axes.plot(known["step"], values, **style_, markersize=4, linewidth=1.3)
         if column == "loss" and tops:
             axes.set_ylim(0, 1.15 * max(tops))  # the first steps would flatten all the rest
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set(xlabel="optimiser step", ylabel=ylabel)
-        _legend(figure, len(curves))
+        legend(figure, len(curves))
     return figure
 
 
@@ -202,13 +202,15 @@ def _style(theme: Theme) -> list[str | dict[str, object]]:
 
 
 @contextmanager
-def _canvas(theme: Theme) -> Iterator[tuple[Figure, Axes]]:
+def canvas(theme: Theme) -> Iterator[tuple[Figure, Axes]]:
+    """A figure with one pair of axes in the theme's style."""
     with style.context(_style(theme)):
         figure = Figure(SIZE, DPI, layout="constrained")
         yield figure, figure.subplots()
 
 
-def _look(name: str, order: Sequence[str], theme: Theme) -> dict[str, Any]:
+def look(name: str, order: Sequence[str], theme: Theme) -> dict[str, Any]:
+    """Colour, marker and label of a series, the same wherever `order` is."""
     index = list(order).index(name)
     return {
         "color": theme.series[index % len(theme.series)],
@@ -241,7 +243,7 @@ def _zero_line(axes: Axes, theme: Theme, label: str) -> None:
     )
 
 
-def _legend(figure: Figure, entries: int) -> None:
+def legend(figure: Figure, entries: int) -> None:
     """Above the axes, where it hides no data."""
     figure.legend(
         loc="outside upper left",

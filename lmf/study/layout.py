@@ -71,11 +71,11 @@ def ablation_lines(table: pd.DataFrame, set_: str) -> pd.DataFrame:
 
 def published_layout(table: pd.DataFrame) -> pd.DataFrame:
     """`literature.published_table` as text, PSNR and SSIM of one method in one line."""
-    keys = ["set", "scale", "method", "encoder", "model"]
+    keys = ["set", "scale", "protocol", "method", "encoder", "model"]
     lines = []
-    for (set_, scale, method, encoder, model), group in table.groupby(keys, sort=False):
+    for (set_, scale, protocol, method, encoder, model), group in table.groupby(keys, sort=False):
         line = {"set": f"{set_} ×{scale:g}", "published method": method_name(method, encoder)}
-        line["ours"] = model
+        line |= {"protocol": protocol, "ours": model}
         for metric, digits in (("PSNR", 2), ("SSIM", 4)):
             rows = group[group["metric"] == metric]
             for name, sign in (("published", ""), ("ours", ""), ("difference", "+")):

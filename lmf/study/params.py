@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmf.checkpoint import released_names, weights_file
 from lmf.core.config import Config, parse
 from lmf.core.errors import ConfigError
 from lmf.study.profile import ABLATIONS, Profile, read_profile, read_yaml
@@ -43,15 +44,16 @@ def workspace(profile: str | None, root: Path = Path()) -> Workspace:
 
 
 def weights_of(model: str, profile: str | None) -> Path:
-    """Weights file of a .safetensors or .pth path, or of a trained variant of the profile."""
-    if model.endswith((".safetensors", ".pth")):
-        return Path(model)
+    """Weights file: a .safetensors or .pth path, a released name, or a variant of the profile."""
+    if model.endswith((".safetensors", ".pth")) or model in released_names():
+        return weights_file(model)
     place = workspace(profile)
     path = place.weights(model)
     if not path.is_file():
         trained = sorted(p.stem for p in path.parent.glob("*.safetensors"))
         found = ", ".join(trained) or "none yet; train them with `dvc repro`"
         raise ConfigError(
-            f"no trained model {model!r} in profile {place.profile}; trained: {found}"
+            f"no trained model {model!r} in profile {place.profile}; trained: {found}; "
+            f"released: {', '.join(released_names()) or 'none'}"
         )
     return path

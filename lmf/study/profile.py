@@ -44,6 +44,21 @@ class Timing(Config):
 
 
 @dataclass(frozen=True)
+class Efficiency(Config):
+    """What the efficiency study times: models, encoders and scales on an LR picture `input` (h, w).
+
+    runs: repetitions of each. limit: seconds that one of them may take, see `bench.plan.Plan`.
+    """
+
+    models: tuple[str, ...] = ("lte", "lm-lte")
+    encoders: tuple[str, ...] = ("edsr-small",)
+    input: tuple[int, int] = (48, 64)
+    scales: tuple[float, ...] = (2.0, 4.0)
+    runs: int = 3
+    limit: float = 1.0
+
+
+@dataclass(frozen=True)
 class Crop(Config):
     """A detail that the report shows; box: (top, left, height, width) in HR pixels."""
 
@@ -54,14 +69,22 @@ class Crop(Config):
 
 
 @dataclass(frozen=True)
+class Scoring(Config):
+    """How one test set is scored; None: as `protocol` and `scales` of the profile say for all."""
+
+    protocol: str | None = None
+    scales: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Profile(Config):
-    """A run of the study; see the comments in profiles/quick.yaml."""
+    """A run of the study; see the comments in profiles/quick.yaml and profiles/paper.yaml."""
 
     title: str
     seed: int
     protocol: str
     train_set: str
-    test_sets: tuple[str, ...]
+    test_sets: dict[str, Scoring]
     scales: tuple[float, ...]
     encoders: dict[str, str]
     base: str
@@ -71,11 +94,21 @@ class Profile(Config):
     validation: Validation
     timing: Timing
     crops: tuple[Crop, ...]
+    efficiency: Efficiency = Efficiency()
 
     @property
     def sets(self) -> tuple[str, ...]:
         """All sets to fetch; `custom` is imported by DVC instead."""
         return (self.train_set, *(s for s in self.test_sets if s != "custom"))
+
+    def protocol_of(self, name: str) -> str:
+        """The protocol that test set `name` is scored by."""
+        return self.test_sets.get(name, Scoring()).protocol or self.protocol
+
+    def scales_of(self, name: str) -> tuple[float, ...]:
+        """The scales at which test set `name` is scored."""
+        scales = self.test_sets.get(name, Scoring()).scales
+        return self.scales if scales is None else scales
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -98,7 +131,10 @@ def read_profile(name: str, root: Path = Path()) -> Profile:
         raise ConfigError(f"{folder}: no such folder; run from the repository's root")
     choose("profile", name, sorted(path.stem for path in folder.glob("*.yaml")))
     path = folder / f"{name}.yaml"
-    profile = parse(Profile, read_yaml(path), str(path))
+    raw = read_yaml(path)
+    if isinstance(short := raw.get("test_sets"), list):  # all scored alike
+        raw["test_sets"] = {str(one): {} for one in short}
+    profile = parse(Profile, raw, str(path))
     try:
         _check(profile)
     except ConfigError as error:
@@ -108,17 +144,19 @@ def read_profile(name: str, root: Path = Path()) -> Profile:
 
 def _check(profile: Profile) -> None:
     """ConfigError if a value names something that is not there, or a scale is below 1."""
-    choose("protocol", profile.protocol, PROTOCOLS)
+    for protocol in (profile.protocol, *map(profile.protocol_of, profile.test_sets)):
+        choose("protocol", protocol, PROTOCOLS)
     choose("base", profile.base, profile.encoders)
     for encoder in profile.encoders.values():
         choose("encoder", encoder, ENCODERS)
     model_config(profile, profile.base)
-    for scale in (*profile.scales, *profile.train.scales, profile.validation.scale):
+    tested = [scale for name in profile.test_sets for scale in profile.scales_of(name)]
+    for scale in (*profile.scales, *tested, *profile.train.scales, profile.validation.scale):
         if scale < 1:
             raise ConfigError(f"scale {scale:g} is below 1")
     for crop in profile.crops:
         choose("set of a crop", crop.set, profile.test_sets)
-        if crop.scale not in profile.scales:
+        if crop.scale not in profile.scales_of(crop.set):
             raise ConfigError(f"crop of {crop.image}: x{crop.scale:g} is none of the scales")
 
 

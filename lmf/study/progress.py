@@ -50,24 +50,53 @@ def counter(label: str, total: int, every: int) -> Iterator[Callable[[int, float
         )
 
 
+@contextmanager
+def rows_counter(label: str, shown: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Yield a function of (rows done, of how many): a bar, or a line every ten seconds."""
+    last = time.monotonic()
+
+    def line(done: int, total: int) -> None:
+        nonlocal last
+        if time.monotonic() - last > 10:
+            last = time.monotonic()
+            console.print(f"{label}: {done}/{total} pictures", highlight=False)
+
+    if not shown or not console.is_terminal:
+        yield line if shown else lambda done, total: None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
+        task = bars.add_task(label, total=None)
+        yield lambda done, total: bars.update(task, completed=done, total=total)
+
+
 class _Lines:
-    """A line when a step begins and every ten seconds."""
+    """A line every ten seconds: how much is done, how fast, and how long it will take."""
 
     def __init__(self) -> None:
-        self._label, self._total, self._done, self._last = "", 0, 0, 0.0
+        self._label, self._total, self._done, self._unit = "", 0, 0, "B"
+        self._start, self._since, self._last = 0, 0.0, 0.0
 
     def begin(
         self, label: str, total: int | None, unit: Literal["B", "images"], done: int = 0
     ) -> None:
-        self._label, self._total, self._done = label, total or 0, done
-        self._last = time.monotonic()
+        self._label, self._total, self._done, self._unit = label, total or 0, done, unit
+        self._start, self._since = done, time.monotonic()
+        self._last = self._since
 
     def advance(self, count: int) -> None:
         self._done += count
-        if time.monotonic() - self._last > 10:
-            self._last = time.monotonic()
-            share = f" ({100 * self._done // self._total} %)" if self._total else ""
-            self.note(f"{self._label}: {self._done:,}{share}")
+        if (now := time.monotonic()) - self._last > 10:
+            self._last = now
+            rate = (self._done - self._start) / (now - self._since)
+            of = f" of {self._amount(self._total)}" if self._total else ""
+            left = f", {(self._total - self._done) / rate:.0f} s left" if self._total else ""
+            self.note(
+                f"{self._label}: {self._amount(self._done)}{of}, {self._amount(rate)}/s{left}"
+            )
+
+    def _amount(self, count: float) -> str:
+        return f"{count / 1e6:.1f} MB" if self._unit == "B" else f"{count:.0f} {self._unit}"
 
     def end(self) -> None:
         """Nothing to close."""

@@ -1,8 +1,8 @@
 """The study's report: tables as .md, .csv and .tex, figures, and one self-contained index.html.
 
 The only part of the report that touches paths. All of its outputs have equal bytes for equal inputs,
-except timing.md and timing.js: seconds differ from run to run, so they have files of their own and
-index.html reads them when it is opened.
+except timing.md and timing.js, and efficiency.md, .csv and .png: seconds differ from run to run, so they
+have files of their own. index.html reads timing.js when it is opened, and points to the others.
 """
 
 import json
@@ -17,6 +17,7 @@ import pandas as pd
 from lmf.core.errors import DataError
 from lmf.core.files import atomic_write
 from lmf.study import documents, layout, literature
+from lmf.study.efficiency_report import write_efficiency
 from lmf.study.figures import DARK, LIGHT, png
 from lmf.study.page import CropKey, Page, draw, render_page
 from lmf.study.profile import BASELINES
@@ -82,6 +83,7 @@ def build_report(
         *_write_tables(target, page),
         *(_write(target / "figures" / f"{name}.png", data) for name, data in light.items()),
         *_write_timing(target, source / "timing", variants),
+        *write_efficiency(target, source),
         _write(target / "index.html", render_page(page, light, dark)),
     ]
 

@@ -4,10 +4,11 @@ import dataclasses
 
 import torch
 
+from lmf.metrics.machine import product_side
 from lmf.study.profile import Profile
 from lmf.study.stages.train import device_name, read_record, training_pictures, training_run
 from lmf.study.workspace import Workspace
-from lmf.train.benchmark import SIDE, TrainingSpeed, measure
+from lmf.train.benchmark import TrainingSpeed, measure
 from lmf.train.fabric import make_fabric
 
 
@@ -25,15 +26,15 @@ def speed_of(
         config = dataclasses.replace(run.train, precision=precision)
         fabric = make_fabric(device, precision)
         speed = measure(dataclasses.replace(run, train=config), pictures, fabric, steps)
-        lines.append(f"{precision}: {_line(speed)}")
+        lines.append(f"{precision}: {_line(speed, product_side(device))}")
     return "\n".join(lines)
 
 
-def _line(speed: TrainingSpeed) -> str:
+def _line(speed: TrainingSpeed, side: int) -> str:
     return (
         f"{speed.steps_per_s:.2f} steps/s, {1 / speed.steps_per_s:.3f} s a step, median of "
         f"{speed.steps}; {100 * speed.data_share:.1f} % of it draws the batch; "
         f"{speed.memory_mb:.0f} MB at most; {speed.flops / 1e9:.0f} GFLOP a step, "
         f"{100 * speed.share_of_peak:.0f} % of the {speed.peak / 1e9:.0f} GFLOP/s "
-        f"of a {SIDE}x{SIDE} matrix product"
+        f"of a {side}x{side} matrix product"
     )

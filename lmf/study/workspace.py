@@ -57,3 +57,8 @@ class Workspace:
     def timing(self, model: str) -> Path:
         """Latency; differs from run to run, so nothing hashes it."""
         return self.results / "timing" / f"{model}.json"
+
+    @property
+    def costs(self) -> Path:
+        """Parameters and multiply-adds of the models; equal wherever they are counted."""
+        return self.results / "efficiency.csv"

@@ -4,22 +4,18 @@ import csv
 import dataclasses
 import statistics
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from lightning.fabric import Fabric
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmf.data.pairs import Pictures
+from lmf.metrics.machine import matmul_rate
 from lmf.train.engine import Run, Watch, train
 
 WARM_UP = 2
 """Steps that are not counted: memory is taken and kernels are chosen in them."""
-
-SIDE = 2048
-"""Of the square matrices whose product sets the machine's ceiling."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +66,3 @@ def _only(run: Run, steps: int) -> Run:
         run.train, steps=steps, log_every=1, validate_every=never, save_every=never
     )
     return dataclasses.replace(run, train=config)
-
-
-def matmul_rate(device: torch.device, precision: str) -> float:
-    """Floating-point operations per second of a square matrix product; best of five."""
-    kind = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    a = torch.rand(SIDE, SIDE, device=device).to(kind)
-    seconds = []
-    for _ in range(6):
-        start = time.perf_counter()
-        (a @ a)[0, 0].item()  # waits for a GPU
-        seconds.append(time.perf_counter() - start)
-    return 2 * SIDE**3 / min(seconds[1:])

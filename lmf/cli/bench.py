@@ -1,0 +1,70 @@
+"""`lmf bench`: what the models cost here."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmf.cli.options import DeviceOption
+
+
+def bench(
+    models: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", help="liif, lte, ciaosr or lm-...; may be repeated.  [default: all]"
+        ),
+    ] = None,
+    encoders: Annotated[
+        list[str] | None,
+        typer.Option("--encoder", help="May be repeated.  [default: edsr-baseline]"),
+    ] = None,
+    scales: Annotated[
+        list[float] | None,
+        typer.Option("--scale", help="May be repeated.  [default: 2 4 8 12 18 30]"),
+    ] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.  [default: 320x180]")] = None,
+    precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
+    device: DeviceOption = "auto",
+    runs: Annotated[
+        int | None, typer.Option(help="Repetitions, after a warm-up.  [default: 5]")
+    ] = None,
+    limit: Annotated[
+        float | None, typer.Option(help="Seconds that one case may take.  [default: 20]")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="The most telling ratios, in under a minute.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="JSON to write.")] = Path("runs/bench.json"),
+) -> None:
+    """Measure parameters, multiply-adds, seconds by stage and peak memory, against the machine's best.
+
+    Every latent-modulated model is rendered in two ways: by our renderer, and by the original
+    algorithm, which gathers modulations for every HR pixel. Weights are untrained: they change no time.
+    A case that would exceed --limit gets fewer repetitions, or is left out with the reason.
+
+    Example: lmf bench --quick
+
+    Example: lmf bench --model lte --model lm-lte --scale 4 --device cuda --out bench.json
+    """
+    from rich.console import Console
+
+    from lmf.core.errors import InputError
+    from lmf.core.files import atomic_write
+    from lmf.deploy.device import choose_device
+    from lmf.study.bench.plan import make_plan
+    from lmf.study.bench.record import write_bench
+    from lmf.study.bench.run import run_bench
+    from lmf.study.bench.table import say_step, show
+
+    plan = make_plan(models, encoders, scales, size, precision, runs, limit, quick=quick)
+    chosen = choose_device(device)
+    if out.is_dir():
+        raise InputError(f"{out} is a folder; name a file, for instance {out / 'bench.json'}")
+    with atomic_write(
+        out
+    ) as temporary:  # before the work, which is in vain where nothing can be written
+        found = run_bench(plan, chosen, say_step)
+        write_bench(temporary, found)
+    show(found, Console())
+    typer.echo(out, err=True)

@@ -1,0 +1,42 @@
+"""`lmf cmsr build`: tables for controllable multi-scale rendering."""
+
+from typing import Annotated
+
+import typer
+
+from lmf.cli.options import ProfileOption
+
+app = typer.Typer(help="Render smooth parts of a picture coarsely: build the tables for it.")
+
+
+@app.callback()
+def _group() -> None:
+    """One command so far; a group nevertheless, so that its name stays."""
+
+
+@app.command()
+def build(
+    model: Annotated[
+        str, typer.Argument(help="Trained variant, released name or .safetensors file.")
+    ],
+    scales: Annotated[list[float], typer.Option("--scale", help="Target scale; may be repeated.")],
+    mse: Annotated[
+        float, typer.Option(help="Mean squared error allowed, of colours in [0, 1].")
+    ] = 2e-5,
+    set_name: Annotated[
+        str, typer.Option("--set", help="Training pictures to measure on.")
+    ] = "photos-train",
+    images: Annotated[int, typer.Option(help="At most so many of them.")] = 20,
+    seed: Annotated[int, typer.Option(help="Which ones, where the set has more.")] = 0,
+    profile: ProfileOption = None,
+) -> None:
+    """Measure which cells may be rendered coarsely; the model's card keeps the tables.
+
+    Example: lmf cmsr build no-cross-scale --scale 8 --scale 12 --scale 16
+    """
+    from lmf.study.cmsr import build_tables
+    from lmf.study.params import weights_of
+
+    for table in build_tables(weights_of(model, profile), scales, mse, set_name, images, seed=seed):
+        steps = ", ".join(f"x{s.render_scale} up to {s.threshold:.3f}" for s in table.steps)
+        typer.echo(f"x{table.scale:g} on {table.images} pictures: {steps or 'nothing coarse'}")

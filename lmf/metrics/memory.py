@@ -1,0 +1,89 @@
+"""Peak memory of a computation: what it takes above its weights and its input.
+
+CPU   the high-water mark of a fresh process's resident memory: after the computation minus before
+      it, when weights, input and a first small run are behind it. It holds everything: tensors, work
+      space of the libraries, and what the allocator did not give back in between. A process of its
+      own, for the mark never falls: earlier work would hide later work.
+CUDA  PyTorch's `max_memory_allocated`, minus what was allocated before.
+"""
+
+import multiprocessing
+import re
+import sys
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+
+from lmf.core.errors import ResourceError
+
+Run = Callable[[], object]
+
+
+def peak_memory(prepare: Callable[[], Run], device: torch.device, seconds: float) -> int:
+    """Bytes that the run which `prepare` returns takes at its peak.
+
+    prepare: can be pickled; puts weights and input into memory and runs something small.
+    seconds: after which a CPU's process is ended.
+
+    Raises:
+        ResourceError: it took longer, memory ran out, or this system does not say.
+    """
+    if device.type == "cuda":
+        return _peak_on_cuda(prepare(), device)
+    if device.type != "cpu" or sys.platform == "win32":
+        raise ResourceError(f"peak memory of {device.type} on {sys.platform} is not to be had")
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    child = context.Process(target=_report, args=(prepare, sender), daemon=True)
+    child.start()
+    sender.close()
+    try:
+        if not receiver.poll(seconds):
+            raise ResourceError(f"it took more than {seconds:.0f} s")
+        found = receiver.recv()
+    except EOFError as error:
+        child.join()
+        raise ResourceError(
+            f"its process ended with status {child.exitcode}; look whether memory ran out"
+        ) from error
+    finally:
+        child.kill()
+        child.join()
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def _peak_on_cuda(run: Run, device: torch.device) -> int:
+    torch.cuda.synchronize(device)
+    before = torch.cuda.memory_allocated(device)
+    torch.cuda.reset_peak_memory_stats(device)
+    run()
+    torch.cuda.synchronize(device)
+    return torch.cuda.max_memory_allocated(device) - before
+
+
+def _report(prepare: Callable[[], Run], sender: Connection) -> None:
+    """In the child: send the bytes, or the exception that stopped it."""
+    try:
+        run = prepare()
+        before = _high_water()
+        run()
+        sender.send(_high_water() - before)
+    except Exception as error:
+        sender.send(error)
+
+
+def _high_water() -> int:
+    """Bytes. Linux's `ru_maxrss` starts at what the parent had, VmHWM at nothing."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(encoding="ascii"), re.MULTILINE)
+        if found:
+            return 1024 * int(found[1])
+    import resource  # there is none on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,102 @@
+"""Evaluate the windows of some cells: what each of them says about the HR pixels around it."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lmf.core.bundle import Bundle, Cells, Modulation
+from lmf.heads.basis import Basis
+from lmf.nets.modulated_mlp import ModulatedMlp
+
+CHUNK = 1 << 18
+"""Floats of hidden activations, or of folded layers, at a time: 1 MB, near a CPU, yet enough a call."""
+
+PLAIN_CHUNK = 1 << 20
+"""The same for one large MLP, whose matrix products are cut to the cache by themselves."""
+
+LANES = 16
+"""Positions are evaluated in multiples of this many floats, a register of a CPU: no odd rest."""
+
+B = TypeVar("B", bound=Bundle)
+
+
+def render_windows(
+    cells: Cells,
+    basis: Basis,
+    mlp: ModulatedMlp,
+    y: Tensor,
+    x: Tensor,
+    cell: Tensor,
+    *,
+    chunk: int | None = None,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    """RGB at a (Ky, Kx) grid of relative coordinates around each cell, before the ensemble.
+
+    cells: leading dimensions (N,). y: (N, Ky) and x: (N, Kx), or (1, K) where all cells have the
+    same. cell: (N, 2) in half LR pixels. chunk: floats of hidden activations held at a time; it
+    changes nothing else. dtype: of the products of modulated layers, for instance bfloat16; by
+    default that of the cells. Returns (N, 3, Ky, Kx).
+    """
+    if cells.modulation is None:
+        return _render_plain(cells, basis, mlp, y, x, cell, chunk or PLAIN_CHUNK)
+    modulation = cells.modulation
+    return _render_modulated(cells, modulation, basis, mlp, y, x, cell, chunk or CHUNK, dtype)
+
+
+def _render_modulated(
+    cells: Cells,
+    modulation: Modulation,
+    basis: Basis,
+    mlp: ModulatedMlp,
+    y: Tensor,
+    x: Tensor,
+    cell: Tensor,
+    chunk: int,
+    dtype: torch.dtype | None,
+) -> Tensor:
+    """A few cells at a time, with all modulation and amplitudes folded into their layers."""
+    first = basis.absorb(mlp.linears[0], cells.code, cell)
+    layers, planes = mlp.fold(modulation, first), basis.planes(cells.code, cell)
+    dtype = dtype or layers.floor.dtype
+    layers = layers.map(lambda t: t.to(dtype))
+    offset = _positions(y, x)
+    n, positions = cell.shape[0], offset.shape[-1]
+    folded = sum(layer.weight.numel() for layer in mlp.linears[:-1])
+    some = max(1, chunk // max(positions * max(first.weight.shape), folded))
+    parts = []
+    for i in range(0, n, some):
+        here = slice(i, i + some)
+        at = offset if offset.shape[0] == 1 else offset[here]
+        inputs = basis.inputs(planes[here], at).to(dtype)
+        parts.append(mlp.forward_cells(inputs, _some(layers, here)))
+    grid = (y.shape[1], x.shape[1])
+    return torch.cat(parts)[..., : grid[0] * grid[1]].unflatten(-1, grid)
+
+
+def _positions(y: Tensor, x: Tensor) -> Tensor:
+    """(y, x, 1) of (N or 1, Ky), (N or 1, Kx), row by row, filled up to LANES: (N or 1, 3, P)."""
+    n, (ky, kx) = max(y.shape[0], x.shape[0]), (y.shape[1], x.shape[1])
+    grid = (n, ky, kx)
+    parts = (y[:, :, None].expand(grid), x[:, None].expand(grid), y.new_ones(()).expand(grid))
+    return functional.pad(torch.stack(parts, dim=1).flatten(2), (0, -ky * kx % LANES))
+
+
+def _render_plain(
+    cells: Cells, basis: Basis, mlp: ModulatedMlp, y: Tensor, x: Tensor, cell: Tensor, chunk: int
+) -> Tensor:
+    """One MLP for all cells: large matrix products over the pixels of a few cells."""
+    width = max(basis.outputs, *(layer.out_features for layer in mlp.linears))
+    some = max(1, chunk // (y.shape[1] * x.shape[1] * width))
+    parts = []
+    for i in range(0, cell.shape[0], some):
+        here = slice(i, i + some)
+        near_y, near_x = (t if t.shape[0] == 1 else t[here] for t in (y, x))
+        parts.append(mlp(basis.window(_some(cells.code, here), near_y, near_x, cell[here])))
+    return torch.cat(parts).movedim(-1, 1)
+
+
+def _some(bundle: B, here: slice) -> B:
+    return bundle.map(lambda t: t[here])

@@ -1,0 +1,10 @@
+"""`lmf bench`: what the models cost on this machine, and what they cost on any.
+
+plan       which cases are measured, and how long that may take
+subject    one untrained model with an input, and its two ways to an image
+measure    repetitions within a time limit; seconds by stage
+record     what is written: typed, read back by `read_bench`
+ratios     what the figures say about each other
+run        all of it, in one go
+table      the record for a terminal
+"""

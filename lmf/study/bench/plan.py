@@ -1,0 +1,172 @@
+"""What a benchmark measures: the cases, and how long each of them may take."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from lmf.architecture import MODELS
+from lmf.core.config import Config, choose
+from lmf.core.errors import ConfigError
+from lmf.metrics.cost import LR_SIZE
+from lmf.nets.encoders import ENCODERS
+from lmf.render.memory import MAX_PIXELS
+from lmf.study.upscaling import parse_size
+
+SCALES = (2.0, 4.0, 8.0, 12.0, 18.0, 30.0)
+"""The paper's: its curves go from 2 to 30."""
+
+RenderPath = Literal["dense", "gather"]
+"""Ways to a whole image: our renderer; the original algorithm, which gathers for every query."""
+
+Precision = Literal["fp32", "bf16"]
+
+
+@dataclass(frozen=True)
+class Case(Config):
+    """One model at one scale by one path. input: (h, w) of the LR image."""
+
+    model: str
+    encoder: str
+    input: tuple[int, int]
+    scale: float
+    path: RenderPath
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the result."""
+        return round(self.input[0] * self.scale), round(self.input[1] * self.scale)
+
+    def __str__(self) -> str:
+        h, w = self.input
+        return f"{self.model} {self.encoder} {w}x{h} x{self.scale:g} {self.path}"
+
+
+@dataclass(frozen=True)
+class Skipped(Config):
+    """A case that was not measured, and why. what: "time" or "memory"."""
+
+    case: Case
+    what: Literal["time", "memory"]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A benchmark.
+
+    timed, memory: cases whose seconds and whose peak memory are measured.
+    runs: counted repetitions, after one that warms up. limit: seconds that one case may take; it gets
+    fewer repetitions where they would take longer, and none where a single one would.
+    left_out: cases that a reader would look for, with the reason why they are not in the plan.
+    """
+
+    timed: tuple[Case, ...]
+    memory: tuple[Case, ...]
+    precision: Precision = "fp32"
+    runs: int = 5
+    limit: float = 20.0
+    seed: int = 0
+    left_out: tuple[Skipped, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.runs < 1:
+            raise ConfigError(f"{self.runs} runs measure nothing; use at least 1")
+        if not (math.isfinite(self.limit) and self.limit > 0):
+            raise ConfigError(f"limit is {self.limit:g}: use a finite number of seconds above 0")
+        for case in (*self.timed, *self.memory):
+            check(case)
+
+
+def check(case: Case) -> None:
+    """ConfigError if a name, the input or the scale of the case makes no sense."""
+    choose("model", case.model, MODELS)
+    choose("encoder", case.encoder, ENCODERS)
+    if min(case.input) < 1:
+        raise ConfigError(f"{case}: the input has no pixels; use a size of at least 1x1")
+    if not math.isfinite(case.scale) or case.scale < 1:
+        raise ConfigError(f"scale is {case.scale}: use a finite number of at least 1")
+    if math.prod(case.size) > MAX_PIXELS:
+        limit = f"{MAX_PIXELS:,} pixels"
+        raise ConfigError(f"{case}: the result has more than {limit}; lower --scale or --size")
+
+
+def grid(
+    models: Iterable[str],
+    encoders: Iterable[str],
+    scales: Iterable[float],
+    lr_size: tuple[int, int] = LR_SIZE,
+) -> tuple[Case, ...]:
+    """Every model with every encoder at every scale, by both paths where they differ."""
+    return tuple(
+        Case(model, encoder, lr_size, float(scale), path)
+        for model in models
+        for encoder in encoders
+        for scale in scales
+        for path in paths(model)
+    )
+
+
+def paths(model: str) -> tuple[RenderPath, ...]:
+    """CiaoSR's own decoder reads all neighbours of a query together: its one path is to gather."""
+    return ("dense",) if model == "ciaosr" else ("dense", "gather")
+
+
+def make_plan(
+    models: Iterable[str] | None = None,
+    encoders: Iterable[str] | None = None,
+    scales: Iterable[float] | None = None,
+    size: str | None = None,
+    precision: str = "fp32",
+    runs: int | None = None,
+    limit: float | None = None,
+    *,
+    quick: bool = False,
+) -> Plan:
+    """The plan that options ask for: all of the paper's comparison, a part of it, or the quick one.
+
+    size: "WIDTHxHEIGHT". Raises ConfigError or InputError for anything that makes no sense.
+    """
+    if precision not in ("fp32", "bf16"):
+        raise ConfigError(f"unknown precision {precision!r}; valid: fp32, bf16")
+    half: Precision = "bf16" if precision == "bf16" else "fp32"
+    if quick:
+        if models or encoders or scales or size:
+            raise ConfigError(
+                "--quick has cases of its own; leave out model, encoder, scale and size"
+            )
+        plan = quick_plan(half)
+    else:
+        lr_size = parse_size(size) if size is not None else LR_SIZE
+        timed = grid(models or MODELS, encoders or ("edsr-baseline",), scales or SCALES, lr_size)
+        plan = Plan(timed, tuple(case for case in timed if case.path == "dense"), half)
+    return replace(
+        plan,
+        runs=plan.runs if runs is None else runs,
+        limit=plan.limit if limit is None else limit,
+    )
+
+
+def quick_plan(precision: Precision = "fp32") -> Plan:
+    """The ratios that matter most, in under a minute on two cores."""
+
+    def case(model: str, lr_size: tuple[int, int], scale: float, path: RenderPath) -> Case:
+        return Case(model, "edsr-baseline", lr_size, scale, path)
+
+    timed = (
+        case("lm-lte", LR_SIZE, 4, "dense"),
+        case("lm-lte", LR_SIZE, 4, "gather"),
+        case("lte", LR_SIZE, 4, "gather"),
+        case("lm-lte", (48, 64), 12, "dense"),
+        case("lm-lte", (48, 64), 12, "gather"),
+    )
+    large = case("lm-lte", (1024, 1024), 8, "dense")
+    reason = "takes minutes; lmf bench --model lm-lte --size 1024x1024 --scale 8 --limit 600"
+    return Plan(
+        timed,
+        (case("lm-lte", LR_SIZE, 12, "dense"),),
+        precision,
+        runs=3,
+        limit=4.0,
+        left_out=(Skipped(large, "memory", reason),),
+    )

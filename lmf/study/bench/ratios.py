@@ -1,0 +1,79 @@
+"""What the figures of one benchmark say about each other: taken in one run on one machine."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from lmf.metrics.machine import Ceilings
+from lmf.study.bench.plan import Case, Precision, paths
+from lmf.study.bench.record import Memory, Ratio, Row
+
+MEANING = {
+    "decoder_over_gather": "decoder of the original algorithm / ours, seconds",
+    "render_over_gather": "render stage of the original algorithm / ours, seconds",
+    "total_over_gather": "whole model by the original algorithm / ours, seconds",
+    "total_over_original": "whole original model by the original algorithm / ours, seconds",
+    "decoder_share": "decoder, of the machine's matrix-product rate",
+    "render_share": "render stage, of the machine's matrix-product rate",
+    "render_over_bound": "render stage / the larger of bytes at copy rate and operations at matmul rate",
+    "peak_gb": "peak memory above weights and input, 10^9 bytes",
+}
+
+_PAPERS, _SMALL = (180, 320), (48, 64)
+GOALS: Mapping[tuple[str, tuple[int, int], float], str] = {
+    ("decoder_over_gather", _PAPERS, 4): ">= 15 on two CPU cores",
+    ("decoder_over_gather", _SMALL, 12): ">= 20 on two CPU cores",
+    ("render_over_gather", _PAPERS, 4): ">= 10 on a GPU",
+    ("total_over_gather", _PAPERS, 4): ">= 6 on two CPU cores",
+    ("total_over_original", _PAPERS, 4): ">= 18 on two CPU cores",
+    ("decoder_share", _PAPERS, 4): ">= 0.45 on two CPU cores",
+    ("render_share", _PAPERS, 4): ">= 0.35 on two CPU cores",
+    ("render_over_bound", _PAPERS, 4): "<= 3 on a GPU",
+    ("peak_gb", _PAPERS, 12): "<= 1.0 on a CPU",
+    ("peak_gb", (1024, 1024), 8): "<= 6 on a CPU",
+}
+"""What the renderer is held to: LM-LTE with EDSR-baseline in fp32, by name, input and scale."""
+
+
+def ratios(
+    rows: Sequence[Row], memory: Sequence[Memory], ceilings: Ceilings, precision: Precision
+) -> tuple[Ratio, ...]:
+    """Every ratio that the rows allow, for the latent-modulated models as we render them."""
+    by_case = {row.case: row for row in rows}
+    found = [
+        (name, case, value)
+        for case, row in by_case.items()
+        if case.model.startswith("lm-") and case.path == "dense"
+        for name, value in _of(row, by_case, ceilings, precision)
+    ]
+    found += [("peak_gb", one.case, one.peak / 1e9) for one in memory]
+    return tuple(Ratio(*one, _goal(one[0], one[1], precision)) for one in found)
+
+
+def _of(
+    row: Row, by_case: dict[Case, Row], ceilings: Ceilings, precision: Precision
+) -> Iterator[tuple[str, float]]:
+    ours = row.seconds
+    if gathered := by_case.get(replace(row.case, path="gather")):
+        theirs = gathered.seconds
+        yield "decoder_over_gather", theirs.decoder.median / ours.decoder.median
+        yield "render_over_gather", theirs.render.median / ours.render.median
+        yield "total_over_gather", theirs.total.median / ours.total.median
+    name = row.case.model.removeprefix("lm-")
+    if found := by_case.get(replace(row.case, model=name, path=paths(name)[-1])):
+        yield "total_over_original", found.seconds.total.median / ours.total.median
+    yield "decoder_share", row.share.decoder
+    yield "render_share", row.share.render
+    yield "render_over_bound", ours.render.median / _bound(row, ceilings, precision)
+
+
+def _bound(row: Row, ceilings: Ceilings, precision: Precision) -> float:
+    """Seconds below which no renderer gets: it reads every modulation once and writes RGB."""
+    (h, w), (H, W) = row.case.input, row.case.size
+    moved = (h * w * row.modulation + H * W * 3) * (2 if precision == "bf16" else 4)
+    return max(moved / ceilings.copy, 2 * row.macs.render / ceilings.matmul)
+
+
+def _goal(name: str, case: Case, precision: Precision) -> str | None:
+    if (case.model, case.encoder, precision) != ("lm-lte", "edsr-baseline", "fp32"):
+        return None
+    return GOALS.get((name, case.input, case.scale))

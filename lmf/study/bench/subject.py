@@ -1,0 +1,118 @@
+"""One untrained model with an input: its stages, and its two ways to a whole image.
+
+Weights do not matter here: the arithmetic is the same for every value.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lmf.core.coords import cell_of, pixel_centres
+from lmf.core.inputs import target_size
+from lmf.metrics.stopwatch import Stopwatch
+from lmf.model import Latents, Lmf, create_model
+from lmf.study.bench.plan import Case, Precision
+
+QUERIES = 30_000
+"""Queries gathered at a time, as the original code evaluates them."""
+
+PROBE = 16
+"""LR pixels a side of the small input that says how long the whole will take, about."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model on its device and an image of noise."""
+
+    model: Lmf
+    image: Tensor
+    precision: Precision
+
+    @property
+    def device(self) -> torch.device:
+        """Where both are."""
+        return self.image.device
+
+    @property
+    def lr_size(self) -> tuple[int, int]:
+        """(h, w) of the image."""
+        return self.image.shape[-2], self.image.shape[-1]
+
+    @contextmanager
+    def mode(self) -> Iterator[None]:
+        """Without gradients, and in half precision where that is asked for."""
+        with torch.no_grad():
+            if self.precision == "fp32":
+                yield
+                return
+            with torch.autocast(self.device.type, torch.bfloat16):
+                yield
+
+    def encode(self, watch: Stopwatch) -> Latents:
+        """Times "encode", and in it "encoder"."""
+        encoder = watch.around(self.model.encoder, "forward", "encoder")
+        with self.mode(), encoder, watch.span("encode"):
+            return self.model.encode(self.image)
+
+    def dense(self, latents: Latents, size: tuple[int, int], watch: Stopwatch) -> Tensor:
+        """Our renderer -> (B, 3, H, W). Times "decode", and in it "latent"."""
+        with self.mode(), watch.around(self.model, "cells", "latent"), watch.span("decode"):
+            return self.model.render(latents, size)
+
+    def gather(
+        self, latents: Latents, size: tuple[int, int], watch: Stopwatch, queries: int | None = None
+    ) -> Tensor:
+        """The original algorithm -> (B, Q, 3) of the `queries` in the middle, by default of all.
+
+        Every query gathers the modulations of its neighbours. Times as `dense` does.
+        """
+        coord, cell = self.queries(size, queries)
+        with self.mode(), watch.around(self.model, "cells", "latent"), watch.span("decode"):
+            return self.model.query(latents, coord, cell, chunk=QUERIES)
+
+    def queries(self, size: tuple[int, int], count: int | None = None) -> tuple[Tensor, Tensor]:
+        """Coordinates and cells (1, Q, 2) of `count` consecutive HR pixels in the middle, or of all."""
+        coord = pixel_centres(*size, self.device)[None]
+        start = (coord.shape[1] - (count or coord.shape[1])) // 2
+        coord = coord[:, start : start + (count or coord.shape[1])]
+        cell = coord.new_tensor(cell_of(size, self.lr_size, self.model.config.max_scale))
+        return coord, cell.expand_as(coord)
+
+    def corner(self, side: int) -> "Subject":
+        """The same model with a corner of the image, `side` pixels wide and high at most."""
+        return Subject(self.model, self.image[..., :side, :side], self.precision)
+
+
+def make_subject(case: Case, precision: Precision, seed: int, device: torch.device) -> Subject:
+    """An untrained model of that name and noise of that size, both from `seed`."""
+    torch.manual_seed(seed)
+    model = create_model(case.model, encoder=case.encoder).eval().to(device)
+    noise = torch.rand(1, 3, *case.input, generator=torch.Generator().manual_seed(seed))
+    return Subject(model, noise.to(device), precision)
+
+
+def whole_run(case: Case, precision: Precision, seed: int, device: torch.device) -> "Whole":
+    """The whole way of a case to its image, when a first small run is behind it."""
+    subject = make_subject(case, precision, seed, device)
+    Whole(case, subject.corner(PROBE))()
+    return Whole(case, subject)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Encode and render once. The result is that of `Subject.dense` or `Subject.gather`."""
+
+    case: Case
+    subject: Subject
+
+    def __call__(self) -> Tensor:
+        subject, case = self.subject, self.case
+        watch = Stopwatch(subject.device)
+        size = target_size(subject.lr_size, None, case.scale)
+        latents = subject.encode(watch)
+        if case.path == "gather":
+            return subject.gather(latents, size, watch)
+        return subject.dense(latents, size, watch)

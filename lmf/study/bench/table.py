@@ -1,0 +1,102 @@
+"""A benchmark as text: cells for a terminal or a document."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+
+from lmf.study.bench.plan import Case, Skipped
+from lmf.study.bench.ratios import MEANING
+from lmf.study.bench.record import Bench, Row, Spread
+from lmf.study.progress import console as progress
+
+COLUMNS = (
+    "model", "encoder", "input", "scale", "path", "decoder par.", "decoder GMACs", "all GMACs",
+    "seconds", "encoder", "latent", "render", "decoder of matmul", "peak",
+)  # fmt: skip
+
+WIDTH = 200
+"""Columns of text where the output is no terminal."""
+
+
+def say_step(done: int, total: int, what: str) -> None:
+    """Progress for people, on stderr: a line per case."""
+    progress.print(f"bench {done + 1}/{total}: {what}", highlight=False, soft_wrap=True)
+
+
+def show(bench: Bench, console: Console) -> None:
+    """Print the rows, the ratios, what was left out, and where all of it was taken."""
+    if not console.is_terminal:
+        console.width = WIDTH
+    rows = Table(*COLUMNS, title="Cost of one image")
+    for row in bench.rows:
+        rows.add_row(*cells(row, bench.peak(row.case)))
+    console.print(rows)
+    ratios = Table("ratio", "at", "value", "goal", title="Ratios within this run")
+    for ratio in bench.ratios:
+        at = f"{ratio.case.model} {place(ratio.case)}"
+        ratios.add_row(MEANING[ratio.name], at, f"{ratio.value:.2f}", ratio.goal or "")
+    console.print(ratios)
+    for one in bench.skipped:
+        console.print(skipped_line(one), highlight=False, markup=False)
+    for line in notes(bench):
+        console.print(line, highlight=False, markup=False)
+
+
+def cells(row: Row, peak: int | None) -> list[str]:
+    """A row as text, in the order of `COLUMNS`."""
+    case, spent = row.case, row.seconds
+    return [
+        case.model,
+        case.encoder,
+        f"{case.input[1]}x{case.input[0]}",
+        f"x{case.scale:g}",
+        case.path + ("" if row.queries == 1 else f" ({100 * row.queries:.0f} %)"),
+        f"{row.decoder_parameters:,}",
+        f"{row.macs.decoder / 1e9:.1f}",
+        f"{row.macs.total / 1e9:.1f}",
+        _spread(spent.total),
+        _seconds(spent.encoder.median),
+        "" if spent.latent is None else _seconds(spent.latent.median),
+        _seconds(spent.render.median),
+        f"{100 * row.share.decoder:.0f} %",
+        "" if peak is None else f"{peak / 1e6:.0f} MB",
+    ]
+
+
+def place(case: Case) -> str:
+    """Input and scale of a case."""
+    return f"{case.input[1]}x{case.input[0]} x{case.scale:g}"
+
+
+def skipped_line(one: Skipped) -> str:
+    """What was left out, and why."""
+    return f"not measured: {one.what} of {one.case}: {one.reason}"
+
+
+def notes(bench: Bench) -> Iterator[str]:
+    """Where the figures were taken, and how they are to be read."""
+    by, top = bench.provenance, bench.ceilings
+    yield (
+        f"{by.device}, {by.cpu}, {by.threads} threads, torch {by.torch}, lmf {by.lmf}, "
+        f"{by.precision}, batch 1, seed {by.seed}, {by.weights} weights; median [quartiles] of at "
+        f"most {by.runs} runs, {by.limit:g} s a case"
+    )
+    yield (
+        f"ceilings measured in the same run: matrix product {top.matmul / 1e9:.0f} GFLOP/s, "
+        f"copy {top.copy / 1e9:.1f} GB/s read and written"
+    )
+    yield (
+        "MACs by the definition, for every HR pixel and neighbour; gather (n %): the original "
+        "algorithm timed on n % of the HR pixels and scaled up"
+    )
+
+
+def _spread(spent: Spread) -> str:
+    low, high = _seconds(spent.q25), _seconds(spent.q75)
+    return f"{_seconds(spent.median)} [{low}, {high}]"
+
+
+def _seconds(value: float) -> str:
+    """Three figures, from milliseconds up."""
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"

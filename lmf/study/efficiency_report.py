@@ -1,0 +1,143 @@
+"""efficiency.md, efficiency.csv and efficiency.png: what the models cost, beside published figures.
+
+The counts are the same on every machine. Seconds, shares and memory are not: like timing.md, these
+files may differ from run to run, and nothing depends on them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lmf.core.files import atomic_write, write_text
+from lmf.study import efficiency_figures, layout
+from lmf.study.bench.ratios import MEANING
+from lmf.study.bench.record import Bench
+from lmf.study.bench.table import COLUMNS, cells, notes, place, skipped_line
+from lmf.study.figures import save
+from lmf.study.literature import read_published
+from lmf.study.stages.efficiency import DECODER, read_costs, read_timing
+
+METRIC = "MACs_G_approx"
+"""Published multiply-adds of decoders, read off a chart."""
+
+_MISSING = "Not counted yet; run `dvc repro efficiency`.\n"
+
+
+def write_efficiency(target: Path, results: Path) -> list[Path]:
+    """Write the three files into reports/<profile> from results/<profile>; returns their paths."""
+    document = target / "efficiency.md"
+    if not (results / "efficiency.csv").is_file():
+        write_text(document, f"# What the models cost\n\n{_MISSING}")
+        return [document]
+    costs, bench = read_costs(results), read_timing(results)
+    picture = save(efficiency_figures.curve(costs, bench), target / "efficiency.png")
+    write_text(document, _document(costs, bench))
+    table = target / "efficiency.csv"
+    with atomic_write(table) as temporary:
+        tidy(costs, bench).to_csv(temporary, index=False, lineterminator="\n", float_format="%.12g")
+    return [document, table, picture]
+
+
+def tidy(costs: pd.DataFrame, bench: Bench | None) -> pd.DataFrame:
+    """One row per count and per timed case, with what it was taken on."""
+    counts = costs.drop(columns=[c for c in costs if c.startswith("check_")])
+    if bench is None:
+        return counts
+    by = bench.provenance
+    timed = [
+        {"model": row.case.model, "encoder": row.case.encoder, "height": row.case.input[0]}
+        | {"width": row.case.input[1], "scale": row.case.scale, "path": row.case.path}
+        | {"parameters": row.parameters, "decoder_parameters": row.decoder_parameters}
+        | {f"{stage}_macs": getattr(row.macs, stage) for stage in efficiency_figures.STAGES}
+        | {"seconds": row.seconds.total.median, "seconds_q25": row.seconds.total.q25}
+        | {"seconds_q75": row.seconds.total.q75, "decoder_seconds": row.seconds.decoder.median}
+        | {"render_seconds": row.seconds.render.median, "runs": row.runs, "queries": row.queries}
+        | {"decoder_of_matmul": row.share.decoder, "peak_bytes": bench.peak(row.case)}
+        | {"device": by.device, "cpu": by.cpu, "threads": by.threads, "precision": by.precision}
+        for row in bench.rows
+    ]
+    return pd.concat([counts, pd.DataFrame(timed)], ignore_index=True)
+
+
+def _document(costs: pd.DataFrame, bench: Bench | None) -> str:
+    parts = [
+        "# What the models cost",
+        "## Counted",
+        "Parameters, and 10⁹ multiply-adds of the decoder (all but the encoder) for one 320×180 "
+        "input, by the definition: for every HR pixel and each of its neighbours. Formula and "
+        f"torch's own count agree in {_agreeing(costs)} of {len(costs)} rows.",
+        layout.to_markdown(count_layout(costs)),
+        "![Multiply-adds against scale; a circle's area is its runtime](efficiency.png)",
+        "## Beside published figures",
+        layout.to_markdown(published_layout(costs, read_published())),
+        "Published: read off the chart of the LMF repository, approximate. Its unit is not stated; "
+        "with 2³⁰ multiply-adds for a G ours come closer.",
+        "## Timed",
+    ]
+    if bench is None:
+        return "\n\n".join([*parts, "Not timed yet; run `dvc repro efficiency`."]) + "\n"
+    rows = [cells(row, bench.peak(row.case)) for row in bench.rows]
+    parts += [
+        *notes(bench),
+        _markdown(COLUMNS, rows),
+        *map(skipped_line, bench.skipped),
+        "Ratios within this run:",
+        layout.to_markdown(ratio_layout(bench)),
+    ]
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def count_layout(costs: pd.DataFrame) -> pd.DataFrame:
+    """Parameters and decoder multiply-adds as text: models down, scales across."""
+    decoder = costs[DECODER].sum(axis=1) / 1e9
+    lines = []
+    for model, group in costs.assign(decoder=decoder).groupby("model", sort=False):
+        first = group.iloc[0]
+        line = {"model": model, "encoder": first["encoder"]}
+        line["parameters"] = layout.count(first["parameters"])
+        line["decoder parameters"] = layout.count(first["decoder_parameters"])
+        line["encoder (G)"] = layout.number(first["encoder_macs"] / 1e9, 1)
+        for row in group.itertuples():
+            line[f"×{row.scale:g}"] = f"{row.decoder:,.1f}"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
+def published_layout(costs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Published decoder multiply-adds beside ours, in both units that G may stand for."""
+    counts = costs.set_index(["model", "scale"])
+    lines = []
+    for row in published[published["metric"] == METRIC].itertuples():
+        ours = counts.loc[(row.method.lower(), row.scale), DECODER].sum()
+        lines.append(
+            {
+                "method": f"{row.method} ×{row.scale:g}",
+                "published (G)": f"{row.value:.1f}",
+                "ours (10⁹)": f"{ours / 1e9:.1f}",
+                "ours (2³⁰)": f"{ours / 2**30:.1f}",
+                "difference (2³⁰)": f"{100 * (ours / 2**30 / row.value - 1):+.1f} %",
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def ratio_layout(bench: Bench) -> pd.DataFrame:
+    """Ratios as text: what they are down, where across."""
+    found = [
+        {"ratio": MEANING[one.name], "at": f"{one.case.model} {place(one.case)}"}
+        | {"value": f"{one.value:.2f}"}
+        for one in bench.ratios
+    ]
+    frame = pd.DataFrame(found, columns=["ratio", "at", "value"])
+    across = frame.pivot(index="ratio", columns="at", values="value")
+    order = across.reindex(frame["ratio"].unique())[frame["at"].unique()]
+    return order.fillna("").reset_index().rename_axis(columns=None)
+
+
+def _agreeing(costs: pd.DataFrame) -> int:
+    return int((costs["check_formula"] == costs["check_gather"]).sum())
+
+
+def _markdown(names: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return layout.to_markdown(pd.DataFrame(rows, columns=list(names)))

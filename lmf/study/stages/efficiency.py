@@ -1,0 +1,102 @@
+"""The study's `efficiency` stage: what the models cost on any machine, and what on this one.
+
+Counts are the same everywhere, so they are a result: results/<profile>/efficiency.csv. Seconds are
+not, so they lie beside the other timings, where nothing depends on them.
+"""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from lmf.architecture import MODELS
+from lmf.core.files import atomic_write
+from lmf.metrics.cost import LR_SIZE
+from lmf.study.bench.count import cost
+from lmf.study.bench.plan import SCALES, Plan, grid
+from lmf.study.bench.record import Bench, read_bench, write_bench
+from lmf.study.bench.run import OnStep, run_bench
+from lmf.study.profile import Profile
+from lmf.study.rows import read_csv
+from lmf.study.workspace import Workspace
+
+DECODER = ["head_macs", "latent_macs", "render_macs"]
+"""Columns of `count_costs` that make up the decoder: all but the encoder."""
+
+NUMBERS = (
+    "scale", "height", "width", "parameters", "decoder_parameters", "encoder_macs", *DECODER,
+    "check_height", "check_width", "check_formula", "check_gather", "check_dense",
+)  # fmt: skip
+"""Columns of `count_costs` that hold numbers."""
+
+ENCODER = "edsr-baseline"
+"""The paper's; the decoders of other encoders with as many channels cost the same."""
+
+TIMING = "efficiency"
+"""Name of the benchmark among the timings."""
+
+
+def count_costs(place: Workspace) -> pd.DataFrame:
+    """Parameters and multiply-adds of every model for the paper's input; writes them and returns them.
+
+    Columns: model, encoder, height, width, scale, parameters, decoder_parameters; multiply-adds of the
+    stages (encoder_macs, head_macs, latent_macs, render_macs); and for check_height x check_width
+    pixels the same count by formula and as torch counts it in both renderers, see `record.Check`.
+    """
+    records = []
+    for case in grid(MODELS, (ENCODER,), SCALES, LR_SIZE):
+        if case.path == "dense":
+            found = cost(case)
+            check = asdict(found.check)
+            (height, width), (check_height, check_width) = case.input, check.pop("input")
+            records.append(
+                {"model": case.model, "encoder": case.encoder, "height": height, "width": width}
+                | {"scale": case.scale, "parameters": found.parameters}
+                | {"decoder_parameters": found.decoder_parameters}
+                | {f"{stage}_macs": value for stage, value in asdict(found.macs).items()}
+                | {"check_height": check_height, "check_width": check_width}
+                | {f"check_{name}": value for name, value in check.items()}
+            )
+    frame = pd.DataFrame(records)
+    with atomic_write(place.costs) as temporary:
+        frame.to_csv(temporary, index=False, lineterminator="\n", float_format="%.12g")
+    return frame
+
+
+def timing_plan(profile: Profile) -> Plan:
+    """What the profile times, and the peak memory of LM-LTE at its largest scale."""
+    chosen = profile.efficiency
+    timed = grid(chosen.models, chosen.encoders, chosen.scales, chosen.input)
+    ours = [case for case in timed if case.model == "lm-lte" and case.path == "dense"]
+    memory = max(ours, key=lambda case: case.scale, default=None)
+    return Plan(
+        timed,
+        () if memory is None else (memory,),
+        runs=chosen.runs,
+        limit=chosen.limit,
+        seed=profile.seed,
+    )
+
+
+def time_models(
+    profile: Profile,
+    place: Workspace,
+    device: torch.device,
+    on_step: OnStep = lambda done, total, what: None,
+) -> Bench:
+    """Measure `timing_plan` on the device; writes the timing and returns it."""
+    bench = run_bench(timing_plan(profile), device, on_step)
+    write_bench(place.timing(TIMING), bench)
+    return bench
+
+
+def read_costs(results: Path) -> pd.DataFrame:
+    """What `count_costs` wrote in results/<profile>; DataError where it is missing or damaged."""
+    return read_csv(results / "efficiency.csv", ("model", "encoder", *NUMBERS), NUMBERS)
+
+
+def read_timing(results: Path) -> Bench | None:
+    """The timing in results/<profile>, if one was taken; ConfigError where it is no benchmark."""
+    path = results / "timing" / f"{TIMING}.json"
+    return read_bench(path) if path.is_file() else None

@@ -1,0 +1,256 @@
+"""The benchmark: what is measured, what is left out and said, and what is written. No seconds here."""
+
+import io
+import json
+import math
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+from rich.console import Console
+from typer.testing import CliRunner
+
+from lmf.architecture import MODELS
+from lmf.cli import app
+from lmf.core.coords import pixel_centres
+from lmf.core.errors import ConfigError, DataError, LmfError
+from lmf.metrics.stopwatch import Stopwatch
+from lmf.study.bench.count import cost
+from lmf.study.bench.measure import Budget, Decoded, Encoded, gather, seconds
+from lmf.study.bench.plan import Case, Plan, grid, make_plan
+from lmf.study.bench.ratios import GOALS, MEANING
+from lmf.study.bench.record import Check, Spread, read_bench, write_bench
+from lmf.study.bench.run import run_bench
+from lmf.study.bench.subject import make_subject
+from lmf.study.bench.table import COLUMNS, cells, show
+from lmf.study.efficiency_figures import curve, stages
+from lmf.study.efficiency_report import write_efficiency
+from lmf.study.figures import png
+from lmf.study.profile import Efficiency
+from lmf.study.stages.efficiency import count_costs, timing_plan
+from lmf.study.workspace import Workspace
+
+CPU = torch.device("cpu")
+OURS = Case("lm-lte", "edsr-small", (8, 12), 2.0, "dense")
+PLAN = Plan(
+    timed=(
+        OURS,
+        replace(OURS, path="gather"),
+        replace(OURS, model="lte", path="gather"),
+        replace(OURS, model="ciaosr", scale=2.7),
+    ),
+    memory=(),
+    runs=2,
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_ceilings():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmf.metrics.machine.CPU_COPIED", 1 << 20)
+        patch.setattr("lmf.metrics.machine.product_side", lambda device: 64)
+        yield
+
+
+@pytest.fixture(scope="module")
+def bench(_small_ceilings):
+    return run_bench(PLAN, CPU)
+
+
+def test_every_case_is_in_the_record(bench):
+    assert [row.case for row in bench.rows] == list(PLAN.timed)
+    assert bench.skipped == ()
+    for row in bench.rows:
+        assert row.runs == 2
+        assert (row.seconds.latent is None) == (row.modulation == 0)
+        assert row.seconds.total.best <= row.seconds.total.q25 <= row.seconds.total.q75
+        assert row.share.decoder > 0
+    ours, _, original, _ = bench.rows
+    assert ours.modulation == 2 * 8 * 16 + 2 * 16
+    assert ours.decoder_parameters < original.decoder_parameters < original.parameters
+
+
+def test_record_is_read_back(bench, tmp_path):
+    write_bench(tmp_path / "bench.json", bench)
+    assert read_bench(tmp_path / "bench.json") == bench
+    raw = json.loads((tmp_path / "bench.json").read_text())
+    assert set(raw) == {"ceilings", "memory", "provenance", "ratios", "rows", "skipped"}
+    told = {"device", "cpu", "threads", "torch", "lmf", "precision", "seed", "runs", "weights"}
+    assert told < set(raw["provenance"])
+    (tmp_path / "bench.json").write_text(json.dumps(raw | {"rows": [{}]}))
+    with pytest.raises(ConfigError, match="rows"):
+        read_bench(tmp_path / "bench.json")
+    with pytest.raises(DataError, match="lmf bench"):
+        read_bench(tmp_path / "none.json")
+
+
+def test_ratios_are_of_the_rows(bench):
+    found = {ratio.name: ratio.value for ratio in bench.ratios}
+    ours, gathered, original, _ = (row.seconds for row in bench.rows)
+    assert set(found) == set(MEANING) - {"peak_gb"}
+    assert found["decoder_over_gather"] == gathered.decoder.median / ours.decoder.median
+    assert found["total_over_original"] == original.total.median / ours.total.median
+    assert {ratio.case for ratio in bench.ratios} == {OURS}
+
+
+def test_quick_plan_can_tell_every_goal():
+    plan = make_plan(quick=True)
+    at = {(case.input, case.scale) for case in (*plan.timed, *plan.memory)}
+    at |= {(one.case.input, one.case.scale) for one in plan.left_out}
+    assert {goal[1:] for goal in GOALS} <= at
+    assert {goal[0] for goal in GOALS} <= set(MEANING)
+
+
+@pytest.mark.parametrize("scale", [2.0, 2.7, 12.0])
+@pytest.mark.parametrize("model", MODELS)
+def test_counts_agree_both_ways(model, scale):
+    check = cost(replace(OURS, model=model, scale=scale)).check
+    assert check == replace(check, gather=check.formula)
+    assert isinstance(check, Check)
+    assert math.prod(check.input) == 32
+
+
+def test_a_case_beyond_the_limit_is_named_not_dropped():
+    plan = replace(PLAN, timed=(OURS, replace(OURS, path="gather")), limit=1e-9)
+    bench = run_bench(plan, CPU)
+    assert bench.rows == ()
+    assert [one.case for one in bench.skipped] == list(plan.timed)
+    assert all("the limit is 1e-09 s" in one.reason for one in bench.skipped)
+    text = io.StringIO()
+    show(bench, Console(file=text))
+    shown = " ".join(text.getvalue().split())
+    assert "not measured: time of lm-lte edsr-small 12x8 x2 gather" in shown
+
+
+def test_repetitions_fit_the_budget():
+    budget = Budget(runs=5, limit=10.0)
+    assert [max(0, budget.more(s)) for s in (0.1, 2.0, 3.0, 6.0, 11.0)] == [5, 4, 2, 0, 0]
+
+
+def test_unequal_numbers_of_runs_are_paired():
+    encoded = Encoded(None, [{"encode": 3.0, "encoder": 2.0}])
+    decoded = Decoded([{"decode": d, "latent": 1.0} for d in (2.0, 4.0, 6.0)], 1.0)
+    found = seconds(encoded, decoded, latent=True)
+    assert found.total == Spread(median=7.0, q25=6.0, q75=8.0, best=5.0)
+    assert (found.encoder.median, found.head.median, found.render.median) == (2.0, 1.0, 3.0)
+    assert found.decoder.median == 5.0
+    assert seconds(encoded, decoded, latent=False).latent is None
+
+
+def test_gather_is_sampled_and_says_so(monkeypatch):
+    monkeypatch.setattr("lmf.study.bench.measure.QUERIES", 32)
+    case = replace(OURS, scale=4.0, path="gather")
+    subject = make_subject(case, "fp32", 0, CPU)
+    latents = subject.encode(Stopwatch(CPU))
+    found = gather(subject, latents, case, Budget(2, 1e-9))
+    assert found.queries == 32 / (32 * 48)
+    assert len(found.times) == 1
+
+
+def test_both_ways_of_a_subject_make_one_image():
+    case = replace(OURS, scale=2.7)
+    subject, watch = make_subject(case, "fp32", 0, CPU), Stopwatch(CPU)
+    latents = subject.encode(watch)
+    dense = subject.dense(latents, case.size, watch)
+    gathered = subject.gather(latents, case.size, watch)
+    torch.testing.assert_close(
+        dense, gathered.transpose(1, 2).unflatten(-1, case.size), atol=5e-5, rtol=0
+    )
+    assert set(watch.read()) == {"encode", "encoder", "decode", "latent"}
+    coord, cell = subject.queries(case.size, 10)
+    assert coord.shape == cell.shape == (1, 10, 2)
+    middle = math.prod(case.size) // 2
+    assert torch.equal(coord[0], pixel_centres(*case.size)[middle - 5 : middle + 5])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "lm-let"], "unknown model 'lm-let', did you mean lm-lte?"),
+        (["--encoder", "vgg"], "unknown encoder 'vgg'"),
+        (["--scale", "nan"], "scale is nan"),
+        (["--scale", "0.5"], "scale is 0.5"),
+        (["--scale", "1000"], "more than 268,435,456 pixels"),
+        (["--size", "320"], "write WIDTHxHEIGHT"),
+        (["--size", "0x8"], "no pixels"),
+        (["--precision", "fp8"], "valid: fp32, bf16"),
+        (["--runs", "0"], "at least 1"),
+        (["--limit", "-1"], "limit is -1"),
+        (["--quick", "--scale", "2"], "--quick has cases of its own"),
+        (["--out", "."], "name a file"),
+    ],
+)
+def test_bad_input_is_one_line(options, message):
+    result = CliRunner().invoke(app, ["bench", *options])
+    assert isinstance(result.exception, LmfError)
+    assert message in str(result.exception)
+    assert "\n" not in str(result.exception)
+
+
+@pytest.mark.slow
+def test_quick_command_writes_the_ratios(monkeypatch, tmp_path):
+    tiny = replace(PLAN, memory=(OURS,), limit=5.0)
+    monkeypatch.setattr("lmf.study.bench.plan.quick_plan", lambda precision: tiny)
+    out = tmp_path / "new" / "bench.json"
+    result = CliRunner().invoke(app, ["bench", "--quick", "--device", "cpu", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    bench = read_bench(out)
+    assert {ratio.name for ratio in bench.ratios} == set(MEANING)
+    assert bench.peak(OURS) is not None
+
+
+def test_cells_have_a_column_each(bench):
+    assert {len(cells(row, 1)) for row in bench.rows} == {len(COLUMNS)}
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory) -> pd.DataFrame:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmf.study.stages.efficiency.SCALES", (2.0, 4.0, 8.0))
+        patch.setattr("lmf.study.stages.efficiency.ENCODER", "edsr-small")
+        return count_costs(Workspace("x", tmp_path_factory.mktemp("costs")))
+
+
+def test_latent_modulation_saves_at_every_scale(costs):
+    decoder = costs.set_index(["model", "scale"])[["head_macs", "latent_macs", "render_macs"]].sum(
+        axis=1
+    )
+    for family in ("liif", "lte", "ciaosr"):
+        assert (decoder[f"lm-{family}"] < decoder[family]).all()
+
+
+def test_report_shows_counts_and_timing(bench, costs, tmp_path):
+    place = Workspace("x", tmp_path)
+    assert [path.name for path in write_efficiency(place.reports, place.results)] == [
+        "efficiency.md"
+    ]
+    place.results.mkdir(parents=True)
+    costs.to_csv(place.costs, index=False)
+    write_bench(place.timing("efficiency"), bench)
+    written = write_efficiency(place.reports, place.results)
+    assert {path.name for path in written} == {"efficiency.md", "efficiency.csv", "efficiency.png"}
+    text = (place.reports / "efficiency.md").read_text(encoding="utf-8")
+    assert f"agree in {len(costs)} of {len(costs)} rows" in text
+    assert "| LM-LTE ×4" in text
+    assert bench.provenance.cpu in text
+    table = pd.read_csv(place.reports / "efficiency.csv")
+    assert len(table) == len(costs) + len(bench.rows)
+    place.costs.write_text("model\nlte\n")
+    with pytest.raises(DataError, match="no column encoder"):
+        write_efficiency(place.reports, place.results)
+
+
+def test_figures_are_the_same_every_time(bench, costs):
+    for draw in (lambda: curve(costs, bench), lambda: curve(costs, None), lambda: stages(bench, 2)):
+        assert png(draw()) == png(draw())
+
+
+def test_profile_times_what_it_names():
+    chosen = Efficiency(models=("lm-lte", "ciaosr"), scales=(2.0, 3.0))
+    plan = timing_plan(SimpleNamespace(efficiency=chosen, seed=3))
+    assert plan.timed == grid(("lm-lte", "ciaosr"), chosen.encoders, (2.0, 3.0), chosen.input)
+    assert len(plan.timed) == 2 * 2 + 2
+    assert [case.scale for case in plan.memory] == [3.0]
+    assert plan.seed == 3
