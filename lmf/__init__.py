@@ -1,7 +1,7 @@
 """Latent modulated functions for arbitrary-scale super-resolution: a reproducible study.
 
     model = lmf.create_model("lm-lte", encoder="edsr-baseline")
-    model = lmf.load_model("results/quick/weights/edsr-baseline.safetensors")
+    model = lmf.load_model("lm-lte-edsr-baseline")
     rgb = model(image, scale=3.7)          # (B, 3, h, w) in [0, 1] -> (B, 3, H, W)
     out = lmf.Enhancer(model).enhance(picture, scale=4)
 

@@ -207,6 +207,12 @@ def test_the_command_builds_and_the_other_uses_it(model, tmp_path, monkeypatch):
     line = run(app, [*upscale, "--cmsr"])
     assert "cmsr renderer, 9" in line.output  # all but a few queries at an mse of 1
     assert "dense renderer" in run(app, upscale).output
+    checked = run(app, ["cmsr", "check", str(path), "--scale", "8", "--set", "mine"])
+    assert checked.exit_code == 0, checked.output
+    *_, last, mean = checked.output.strip().splitlines()
+    assert last.split("|")[1].strip() == "2"
+    assert mean.split("|")[1].strip() == "mean"
+    assert float(mean.split("|")[5].strip(" %")) > 90
 
 
 def test_candidates_leave_something_to_save():

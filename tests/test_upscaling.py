@@ -49,7 +49,7 @@ def test_file_holds_what_the_enhancer_returns(source, weights, tmp_path, mode, s
     result = open_picture(target)
     assert result.mode == mode
     np.testing.assert_array_equal(np.asarray(result), np.asarray(expected))
-    assert f"14x9 -> {target} {result.width}x{result.height} with {weights} on cpu" in line
+    assert f"14x9 -> {target} {result.width}x{result.height} with {weights.name} on cpu" in line
     assert list(target.parent.iterdir()) == [target]
 
 

@@ -4,14 +4,9 @@ from typing import Annotated
 
 import typer
 
-from lmf.cli.options import ProfileOption
+from lmf.cli.options import DeviceOption, ProfileOption
 
 app = typer.Typer(help="Render smooth parts of a picture coarsely: build the tables for it.")
-
-
-@app.callback()
-def _group() -> None:
-    """One command so far; a group nevertheless, so that its name stays."""
 
 
 @app.command()
@@ -32,6 +27,9 @@ def build(
 ) -> None:
     """Measure which cells may be rendered coarsely; the model's card keeps the tables.
 
+    Cards in results/ are a stage's output: the next `dvc repro` puts them back as they were. For
+    tables that stay, `lmf release` the model first.
+
     Example: lmf cmsr build no-cross-scale --scale 8 --scale 12 --scale 16
     """
     from lmf.study.cmsr import build_tables
@@ -40,3 +38,29 @@ def build(
     for table in build_tables(weights_of(model, profile), scales, mse, set_name, images, seed=seed):
         steps = ", ".join(f"x{s.render_scale} up to {s.threshold:.3f}" for s in table.steps)
         typer.echo(f"x{table.scale:g} on {table.images} pictures: {steps or 'nothing coarse'}")
+
+
+@app.command()
+def check(
+    model: Annotated[
+        str, typer.Argument(help="Trained variant, released name or .safetensors file.")
+    ],
+    scales: Annotated[list[float], typer.Option("--scale", help="Target scale; may be repeated.")],
+    set_name: Annotated[str, typer.Option("--set", help="Pictures to enlarge.")] = "photos-test",
+    profile: ProfileOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Enlarge pictures fully and by CMSR: what is lost in dB, what is saved in time.
+
+    Example: lmf cmsr check no-cross-scale --scale 8 --scale 16
+    """
+    import torch
+
+    from lmf.deploy.device import choose_device
+    from lmf.study.cmsr_check import check_tables, savings_table
+    from lmf.study.params import weights_of
+
+    chosen = choose_device(device)
+    found = check_tables(weights_of(model, profile), scales, set_name, chosen)
+    typer.echo(f"{model} on {chosen}, {torch.get_num_threads()} threads, fp32")
+    typer.echo(savings_table(found))

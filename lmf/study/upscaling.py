@@ -66,7 +66,7 @@ def upscale_file(
         _save(result, file, target)
     return (
         f"{source} {picture.width}x{picture.height} -> {target} {result.width}x{result.height} "
-        f"with {weights} on {enhancer.device}, {_how(told[0])}"
+        f"with {weights.name} on {enhancer.device}, {_how(told[0])}"
     )
 
 

@@ -130,16 +130,16 @@ class Validator:
 
 @dataclass(frozen=True)
 class _Judgement:
-    """Validation of bicubic, and the steps from half of the run on at which the model is below."""
+    """Validation of bicubic, and the steps of the last quarter at which the model is below it."""
 
     bicubic: float
     below: list[int]
 
 
 def _judge(trained: Trained, bicubic: float, variant: str) -> _Judgement:
-    """A run that is below bicubic in its second half has learnt nothing of use, and says so."""
-    half = trained.rows[-1]["step"] / 2
-    late = [r for r in trained.rows if r["psnr_val"] is not None and r["step"] >= half]
+    """A run that is below bicubic in its last quarter has learnt nothing of use, and says so."""
+    since = 0.75 * trained.rows[-1]["step"]
+    late = [r for r in trained.rows if r["psnr_val"] is not None and r["step"] >= since]
     below = [row["step"] for row in late if row["psnr_val"] < bicubic]
     if below:
         log.warning(
