@@ -68,7 +68,7 @@ def lmf(monkeypatch, capfd, tmp_path):
         (f"{UPSCALE} --sclae 3", 2, "valid: --scale, --size, --model, --profile, --device"),
         ("upscale in.png", 2, "Missing argument"),
         ("upscale in.png out.png --scale two", 2, "Invalid value for '--scale'"),
-        (f"{UPSCALE} --profile quik", 1, "unknown profile 'quik', did you mean quick?"),
+        (f"{UPSCALE} --model rdn --profile quik", 1, "unknown profile 'quik', did you mean quick?"),
         (f"{UPSCALE} --model rdn", 1, "no trained model 'rdn' in profile quick; trained: edsr-b"),
         ("train rnd", 1, "unknown variant 'rnd', did you mean rdn?"),
         ("evaluate bicubc", 1, "unknown model 'bicubc', did you mean bicubic? valid: bicubic"),
@@ -98,7 +98,7 @@ def test_upscale_writes_the_picture_and_says_so(place, lmf):
     outcome = lmf("upscale", "in.png", "new/out.png", "--scale", "2.7", "--device", "cpu")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.new_files == {"new", "new/out.png"}
-    assert outcome.out.startswith("in.png 14x9 -> new/out.png 38x24 with results/quick/weights")
+    assert outcome.out.startswith("in.png 14x9 -> new/out.png 38x24 with lm-lte-")
     assert outcome.out.endswith("edsr-baseline.safetensors on cpu, dense renderer\n")
 
 

@@ -1,10 +1,12 @@
 """README: its figures are those of the committed report, its commands and files exist."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from test_bicubic import MEASURED
 from typer.main import get_command
 
 from lmf.cli import app
@@ -29,6 +31,16 @@ def test_figures_are_those_of_the_report():
     report = "".join(committed(f"reports/quick/{name}") for name in ("encoders.md", "ablation.md"))
     assert len(figures) > 15
     assert [figure for figure in figures if figure not in report] == []
+
+
+def test_figures_of_released_weights_are_those_of_the_card():
+    block = README.split("<!-- released -->")[1].split("<!-- end of released -->")[0]
+    _, _, bicubic, ours = re.findall(r"^\|.*\|$", block, re.M)
+    card = json.loads((ROOT / "weights/lm-lte-edsr-baseline.json").read_text(encoding="utf-8"))
+    said = {(row["set"], row["scale"]): row["psnr"] for row in card["results"]}
+    keys = [(name, scale) for name in MEASURED for scale in (2, 3, 4)]
+    assert ours.split("|")[2:-1] == [f" {said[name.lower(), x]:.2f} " for name, x in keys]
+    assert bicubic.split("|")[2:-1] == [f" {MEASURED[name][x][0]:.2f} " for name, x in keys]
 
 
 def test_commands_exist():

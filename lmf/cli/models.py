@@ -14,8 +14,11 @@ def upscale(
     scale: Annotated[float | None, typer.Option(help="Any number from 1 up: 2, 2.7, 8.")] = None,
     size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT instead of a scale.")] = None,
     model: Annotated[
-        str, typer.Option(help="Trained variant of the profile, a .safetensors or .pth file.")
-    ] = "edsr-baseline",
+        str,
+        typer.Option(
+            help="Released name, a trained variant of the profile, a .safetensors or .pth file."
+        ),
+    ] = "lm-lte-edsr-baseline",
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
     cmsr: Annotated[
