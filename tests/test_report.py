@@ -218,3 +218,10 @@ def test_a_study_without_ablations_has_no_such_section(results, tmp_path):
     page = (tmp_path / "quick" / "index.html").read_text()
     assert 'id="ablation"' not in page
     assert 'id="encoders"' in page
+
+
+def test_equal_differences_whose_mean_is_rounded_past_the_interval_are_drawn():
+    row = {"variant": "no-position", "set": "custom", "scale": 2.0, "delta_psnr": 0.1 + 2e-17}
+    table = pd.DataFrame([row | {"delta_low": 0.1 + 2e-16, "delta_high": 0.1 + 3e-16}])
+    assert (table["delta_psnr"] < table["delta_low"]).all()
+    assert figures.ablation(table, figures.LIGHT, ["no-position"]).axes

@@ -226,7 +226,8 @@ def _dodge(index: int, of: int, step: float) -> float:
 
 def _reach(rows: pd.DataFrame, middle: str, low: str, high: str) -> NDArray[np.float64]:
     """(2, n) lengths of the interval below and above its mean; 0 where there is none."""
-    return np.nan_to_num([rows[middle] - rows[low], rows[high] - rows[middle]])
+    reach = np.nan_to_num([rows[middle] - rows[low], rows[high] - rows[middle]])
+    return np.maximum(reach, 0)  # equal differences: their mean is rounded past the interval
 
 
 def _zero_line(axes: Axes, theme: Theme, label: str) -> None:
