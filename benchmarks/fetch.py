@@ -8,6 +8,7 @@ turn, several times; the medians and their ratio are printed. Nothing is kept.
 
 import hashlib
 import io
+import random
 import shutil
 import statistics
 import subprocess
@@ -18,6 +19,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -30,21 +32,34 @@ from lmf.data.fetch import fetch_set
 TOTAL = 500 * 10**6
 """Bytes of each archive."""
 
-KINDS: dict[str, tuple[str, Literal["tar", "zip"], tuple[int, int], int]] = {
-    "PNG in zip, as DIV2K": ("PNG", "zip", (1356, 2040), 0),
-    "PNG in tar, as the benchmarks": ("PNG", "tar", (512, 768), 0),
-    "JPEG in tar": ("JPEG", "tar", (1024, 1536), 92),
+_OPTIONS: dict[str, dict[str, int]] = {"PNG": {}, "JPEG": {"quality": 92}}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an archive holds. size: (height, width). other: share of bytes that are no pictures."""
+
+    picture: Literal["PNG", "JPEG"]
+    archive: Literal["tar", "tgz", "zip"]
+    size: tuple[int, int]
+    other: float = 0.0
+
+
+KINDS = {
+    "PNG in zip, as DIV2K": Kind("PNG", "zip", (1356, 2040)),
+    "PNG in tar, as the benchmarks": Kind("PNG", "tar", (512, 768)),
+    "half JPEG in tgz, as BSDS500": Kind("JPEG", "tgz", (321, 481), other=0.5),
+    "JPEG in tar, as no set of the catalogue": Kind("JPEG", "tar", (1024, 1536)),
 }
-"""Picture format, archive format, (height, width), JPEG quality."""
 
 
 def photo(size: tuple[int, int], seed: int) -> Image.Image:
     """A picture that compresses like a photograph: noise at all scales, the finest faint."""
-    random = np.random.default_rng(seed)
+    generator = np.random.default_rng(seed)
     height, width = size
     whole = np.zeros((height, width, 3))
     for power in range(8):
-        grain = random.normal(size=(height // 2**power + 1, width // 2**power + 1, 3))
+        grain = generator.normal(size=(height // 2**power + 1, width // 2**power + 1, 3))
         layer = [
             Image.fromarray(grain[..., c].astype(np.float32)).resize((width, height))
             for c in range(3)
@@ -53,29 +68,39 @@ def photo(size: tuple[int, int], seed: int) -> Image.Image:
     return Image.fromarray(np.clip(whole + 128, 0, 255).astype(np.uint8))
 
 
-def make_archive(folder: Path, kind: str) -> tuple[Path, int]:
+def make_archive(folder: Path, kind: Kind) -> tuple[Path, int]:
     """An archive of about TOTAL bytes, of a few different pictures over and over; and how many."""
-    picture, archive, size, quality = KINDS[kind]
     contents = []
     for seed in range(4):
         file = io.BytesIO()
-        photo(size, seed).save(file, picture, **({"quality": quality} if quality else {}))
+        photo(kind.size, seed).save(file, kind.picture, **_OPTIONS[kind.picture])
         contents.append(file.getvalue())
-    count = TOTAL // int(np.mean([len(content) for content in contents]))
-    suffix = ".jpg" if picture == "JPEG" else ".png"
-    members = ((f"top/HR/{i:04d}{suffix}", contents[i % 4]) for i in range(count))
-    path = folder / f"set.{archive}"
-    if archive == "zip":
-        with zipfile.ZipFile(path, "w") as package:
-            for name, content in members:
-                package.writestr(name, content)
-    else:
-        with tarfile.open(path, "w") as package:
-            for name, content in members:
-                info = tarfile.TarInfo(name)
-                info.size = len(content)
-                package.addfile(info, io.BytesIO(content))
+    mean = int(np.mean([len(content) for content in contents]))
+    count = int(TOTAL * (1 - kind.other)) // mean
+    path = folder / f"set.{kind.archive}"
+    with writer(path) as add:
+        for i in range(count):
+            add(f"top/HR/{i:04d}.{kind.picture.lower()}", contents[i % 4])
+        for i in range(int(TOTAL * kind.other) // mean):
+            add(f"top/other/{i:04d}.mat", random.Random(i).randbytes(mean))
     return path, count
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[Callable[[str, bytes], None]]:
+    """Create an archive; yields a function that adds a file to it."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as package:
+            yield package.writestr
+        return
+
+    def add(name: str, content: bytes) -> None:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        package.addfile(info, io.BytesIO(content))
+
+    with tarfile.open(path, "w:gz" if path.suffix == ".tgz" else "w") as package:
+        yield add
 
 
 @contextmanager
@@ -97,9 +122,9 @@ def served(folder: Path) -> Iterator[str]:
         server.wait()
 
 
-def by_tools(url: str, place: Path, name: str, kind: str) -> None:
+def by_tools(url: str, place: Path, name: str) -> None:
     """What someone would do by hand."""
-    unpack = "unzip -q" if kind == "zip" else "tar xf"
+    unpack = "unzip -q" if name.endswith(".zip") else "tar xf"
     command = f"curl -sfO {url}/{name} && sha256sum -c --quiet sums && {unpack} {name} && rm {name}"
     subprocess.run(command, shell=True, cwd=place, check=True)
 
@@ -119,19 +144,18 @@ def compare(kind: str, scratch: Path, runs: int = 3) -> str:
     """Fetch one archive both ways in turn; a line with medians and ratio."""
     folder = scratch / "site"
     folder.mkdir()
-    path, count = make_archive(folder, kind)
+    path, count = make_archive(folder, KINDS[kind])
     size, digest = path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()
-    format_ = KINDS[kind][1]
     taken: dict[str, list[float]] = {"tools": [], "lmf": []}
     with served(folder) as url:
         archive = Archive(
-            f"{url}/{path.name}", format_, (Member("top/HR", "HR"),), (), size, digest
+            f"{url}/{path.name}", KINDS[kind].archive, (Member("top/HR", "HR"),), (), size, digest
         )
         entry = DataSet("some", "Some", "train", count, "none", "nobody", (archive,))
 
         def tools(place: Path) -> None:
             (place / "sums").write_text(f"{digest}  {path.name}\n")
-            by_tools(url, place, path.name, format_)
+            by_tools(url, place, path.name)
 
         def ours(place: Path) -> None:
             fetch_set(entry, place)

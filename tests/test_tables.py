@@ -206,6 +206,16 @@ def test_findings_tell_clear_from_unclear(rows):
     ]
 
 
+def test_own_charts_do_not_count_in_the_short_summary(rows):
+    gains = difference_table(rows, ["rdn"], "bicubic")
+    (alone,) = findings.tally(gains, "bicubic")
+    charts = gains.assign(set="custom", difference_low=-2.0, difference_high=-1.0)
+    (both,) = findings.tally(pd.concat([gains, charts]), "bicubic")
+    assert both == alone.replace("set and scale", "set and scale (custom left out)")
+    assert findings.tally(charts, "bicubic") == []
+    assert "custom" in " ".join(findings.comparisons(charts, "bicubic")), "in full, it is there"
+
+
 def test_unequal_budgets_are_announced(rows):
     table = encoder_table(rows, ["edsr-baseline", "rdn"])
     assert findings.unequal_budgets(table) == []

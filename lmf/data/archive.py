@@ -128,17 +128,16 @@ def read_pictures(path: Path, archive: Archive, listing: Listing) -> Iterator[Pi
     Raises:
         DataError: the archive is damaged.
     """
-    known = archive.sha256 is not None
     with _named_faults(path):
         if archive.format == "zip":
             with zipfile.ZipFile(path) as package:
                 for name, target in listing.targets.items():
-                    yield PictureFile(target, package.read(name), known)
+                    yield PictureFile(target, package.read(name))
             return
         with tarfile.open(path, _TAR_MODES[archive.format]) as package:
             for member in package:
                 if member.name in listing.targets and (file := package.extractfile(member)):
-                    yield PictureFile(listing.targets[member.name], file.read(), known)
+                    yield PictureFile(listing.targets[member.name], file.read())
 
 
 def _entries(path: Path, archive: Archive) -> Iterator[_Entry]:

@@ -44,7 +44,7 @@ def fetch_set(
     progress: ProgressSink = QUIET,
     transfer: Transfer = PATIENT,
 ) -> Record:
-    """Put a set into `root`/<name>, complete, with every picture checked: see `store.check_picture`.
+    """Put a set into `root`/<name>, complete, with every picture decoded: see `check_picture`.
 
     mirror: a folder of sets or archives that is looked into before the network. keep_archives:
     keep what was downloaded in `root`/archives instead of deleting it.

@@ -18,7 +18,8 @@ from lmf.core.errors import DataError
 from lmf.core.files import write_json, write_text
 from lmf.data.catalog import CATALOGUE, data_set
 from lmf.data.entries import DataSet
-from lmf.data.store import UNREADABLE, FileSum, checksums, picture_paths, pictures_in
+from lmf.data.pictures import UNREADABLE
+from lmf.data.store import FileSum, checksums, picture_paths, pictures_in
 
 Source = Literal["bundled", "mirror", "archive", "manual"]
 

@@ -1,42 +1,29 @@
-"""Picture files of a set: listing, checking, writing and hashing them."""
+"""Picture files of a set: listing, writing and hashing them, each decoded on its way in."""
 
 import hashlib
-import io
 import os
 import re
-import struct
-import zlib
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
-
 from lmf.core.errors import DataError
 from lmf.core.files import sha256
+from lmf.data.decode import check_picture
 from lmf.data.pictures import SUFFIXES
 from lmf.data.progress import ProgressSink, step
 
-_JPEG_END = b"\xff\xd9"
 _WORKERS = min(8, os.cpu_count() or 1)  # decoding and hashing release the interpreter lock
-UNREADABLE = (  # what Pillow's decoders raise
-    OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
-    Image.DecompressionBombError,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A picture on its way into a set. path: relative to the set, with slashes.
-
-    known: it comes out of an archive with a published checksum.
-    """
+    """A picture on its way into a set. path: relative to the set, with slashes."""
 
     path: str
     content: bytes
-    known: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,57 +53,17 @@ def picture_paths(folder: Path) -> list[str]:
     ]
 
 
-def check_picture(name: str, content: bytes, known: bool = False) -> None:
-    """Decode a picture once, as far as that can fail.
-
-    known: the bytes come out of an archive whose published checksum they met. Decoding all of them
-    would take several times as long as fetching them, so then only what shows a picture that is
-    damaged inside its archive is looked at: every checksum of a PNG, the end of a JPEG.
-
-    Raises:
-        DataError: it is damaged or no picture; the message starts with `name`.
-    """
-    try:
-        with Image.open(io.BytesIO(content)) as picture:
-            if picture.format == "PNG":
-                picture.verify()  # the checksums of all chunks
-                if not known:
-                    _inflate(content)
-            elif not (known and picture.format == "JPEG" and content.endswith(_JPEG_END)):
-                picture.draft(picture.mode, (1, 1))  # JPEG: all is read, little is computed
-                picture.load()
-    except UnidentifiedImageError as error:
-        raise DataError(f"{name} is not a readable picture (of no known format)") from error
-    except UNREADABLE as error:
-        raise DataError(f"{name} is not a readable picture ({error})") from error
-
-
-def _inflate(png: bytes) -> None:
-    """Unpack the pixels of a PNG; undoing its filters cannot fail and takes twice as long."""
-    stream = zlib.decompressobj()
-    at = 8
-    while at < len(png):
-        length, kind = struct.unpack_from(">I4s", png, at)
-        packed = png[at + 8 : at + 8 + length] if kind == b"IDAT" else b""
-        while packed:
-            stream.decompress(packed, 2**20)
-            packed = stream.unconsumed_tail
-        at += 12 + length
-    if not stream.eof:
-        raise ValueError("its pixels end early")
-
-
 def store(
     pictures: Iterable[PictureFile], folder: Path, total: int | None, progress: ProgressSink
 ) -> list[FileSum]:
-    """Write pictures below `folder`, each checked to be whole, see `check_picture`.
+    """Write pictures below `folder`, each decoded once, see `check_picture`.
 
     Raises:
         DataError: a picture is damaged, or comes twice.
     """
 
     def store_one(picture: PictureFile) -> FileSum:
-        check_picture(picture.path, picture.content, picture.known)
+        check_picture(picture.path, picture.content)
         path = folder / picture.path
         path.parent.mkdir(parents=True, exist_ok=True)
         try:

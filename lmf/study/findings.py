@@ -5,6 +5,8 @@ import pandas as pd
 from lmf.study.statistics import FEWEST_FOR_A_TEST, sign_test_floor
 from lmf.study.tables import distinct
 
+_OWN = "custom"  # charts computed from formulas, or whatever the user put in their place
+
 
 def below_bicubic(gains: pd.DataFrame) -> list[str]:
     """One alarm per model whose mean PSNR is below bicubic's somewhere.
@@ -82,9 +84,12 @@ def seed_verdict(seed: pd.DataFrame) -> str:
 def tally(differences: pd.DataFrame, against: str) -> list[str]:
     """One sentence: in how many places, set and scale, each model is clearly better or worse.
 
-    differences: of `tables.difference_table`. Nothing to say, no sentence.
+    The set `custom` is left out, and the sentence says so: by default it holds test charts, which
+    must not count like photographs. differences: of `tables.difference_table`. Nothing to say, no
+    sentence.
     """
-    told = differences[differences["images"] > 1]
+    own = differences["set"] == _OWN
+    told = differences[~own & (differences["images"] > 1)]
     if told.empty:
         return []
     counts = []
@@ -93,7 +98,8 @@ def tally(differences: pd.DataFrame, against: str) -> list[str]:
         verdicts = {"better": better, "worse": worse, "not told apart": len(rows) - better - worse}
         counts.append(f"{model} {', '.join(f'{w} in {n}' for w, n in verdicts.items() if n)}")
     places = len(told.drop_duplicates(["set", "scale"]))
-    return [f"Against {against}, in {places} pairs of set and scale: {'; '.join(counts)}."]
+    without = f" ({_OWN} left out)" if own.any() else ""
+    return [f"Against {against}, in {places} pairs of set and scale{without}: {'; '.join(counts)}."]
 
 
 def comparisons(differences: pd.DataFrame, against: str) -> list[str]:
