@@ -12,7 +12,13 @@ from torch.nn import functional
 from lmf.core.errors import ConfigError
 from lmf.nets.rdn import RDN_PRESETS, Rdn, RdnConfig
 from lmf.nets.swinir import SWINIR_PRESETS, SwinIr, SwinIrConfig, pad_to_windows
-from lmf.nets.window_attention import WindowAttention, from_windows, shift_mask, to_windows
+from lmf.nets.window_attention import (
+    WindowAttention,
+    attend,
+    from_windows,
+    shift_mask,
+    to_windows,
+)
 
 SMALL = {
     "rdn-small": (Rdn, RDN_PRESETS["rdn-small"]),
@@ -156,3 +162,13 @@ def test_padding_of_tiny_images_goes_to_and_fro() -> None:
 def test_heads_must_share_the_width() -> None:
     with pytest.raises(ConfigError, match="embed 30 is not a multiple of heads 4"):
         SwinIrConfig(embed=30, depths=(2,), heads=4)
+
+
+def test_attention_is_the_same_with_and_without_gradients() -> None:
+    torch.manual_seed(0)
+    query, key, value = torch.randn(3, 4, 2, 64, 8)
+    bias = torch.randn(2, 64, 64)
+    learning = attend(query, key, value, bias)
+    with torch.no_grad():
+        fused = attend(query, key, value, bias)
+    torch.testing.assert_close(learning, fused, atol=1e-6, rtol=1e-5)

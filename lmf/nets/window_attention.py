@@ -53,6 +53,18 @@ def _region(size: int, side: int, shift: int, like: Tensor) -> Tensor:
     return (position >= size - side).int() + (position >= size - shift).int()
 
 
+def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """softmax(q k^T / sqrt(d) + bias) v: (..., N, d) three times, bias that broadcasts to (..., N, N).
+
+    torch's fused kernels give a bias no gradient, and what takes their place then computes in fp32
+    whatever was asked for; the formula itself is twice as fast in training.
+    """
+    if not torch.is_grad_enabled():
+        return functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
+    logits = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1) + bias
+    return logits.softmax(-1).to(value.dtype) @ value
+
+
 class WindowAttention(nn.Module):
     """Multi-head attention among the pixels of a window, with a learnt bias per relative position.
 
@@ -79,9 +91,7 @@ class WindowAttention(nn.Module):
         bias = self._bias()
         if mask is not None:
             bias = (bias + mask[:, None]).expand(batch, -1, -1, -1, -1).flatten(0, 1)
-        found = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=bias.to(query.dtype)
-        )
+        found = attend(query, key, value, bias.to(query.dtype))
         return self.proj(found.transpose(1, 2).reshape(batch, count, pixels, channels))
 
     def _bias(self) -> Tensor:

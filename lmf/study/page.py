@@ -27,7 +27,7 @@ SCOPE = {
     "quick": "Small networks, trained for minutes on a CPU with a handful of photographs: it shows "
     "that everything works, not what the method can reach. At so small a budget a model with fewer "
     "parts can learn faster than the full one; differences here are no verdict on its parts.",
-    "study": "All variants at one equal budget, about an hour on one GPU: made for comparing them "
+    "study": "All variants at one equal, small budget on real photographs: made for comparing them "
     "with each other, not for meeting published figures.",
     "paper": "The papers' data and schedule: made for comparison with published figures.",
 }

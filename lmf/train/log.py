@@ -74,7 +74,7 @@ class Stopwatch:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = not self.path.exists()
             with self.path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(asdict(row)))
+                writer = csv.DictWriter(file, list(asdict(row)), lineterminator="\n")
                 if new:
                     writer.writeheader()
                 writer.writerow(asdict(row))
