@@ -7,34 +7,35 @@ query    Cells    -> scattered RGB    gather renderer, by the definition
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lmf.architecture import MODELS, ModelConfig
-from lmf.core.bundle import Bundle, Cells, CellSource, Code, LazyCells, Modulation
+from lmf.core.bundle import Cells, Latents, LazyCells, Modulation
 from lmf.core.config import choose, parse, plain
 from lmf.core.coords import cell_of
-from lmf.core.inputs import check_image, check_kind, check_queries, target_size
+from lmf.core.inputs import check_chunk, check_image, check_kind, check_queries, target_size
 from lmf.heads.ciaosr import CiaoSrHead
 from lmf.heads.head import Head
 from lmf.heads.liif import LiifHead
-from lmf.heads.local_attention import LocalAttention
 from lmf.heads.lte import LteHead
 from lmf.nets.cross_scale import CrossScaleAttention
 from lmf.nets.encoders import create_encoder, encoder_config
 from lmf.nets.mlp import Mlp
 from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.cmsr import CmsrPainter, CmsrTable
-from lmf.render.dense import render_image
+from lmf.render.cmsr import CmsrTable
+from lmf.render.dense import Painter
 from lmf.render.gather import render_queries, sample_bilinear
-from lmf.render.memory import MAX_PIXELS, Footprint, check_output, fit
+from lmf.render.memory import MAX_PIXELS, Footprint
+from lmf.render.options import Kernel, Options
 from lmf.render.plan import footprint
-from lmf.render.result import Path, Upscaled
-from lmf.render.tiled import TiledCells
+from lmf.render.renderer import Renderer
+from lmf.render.result import Upscaled, assemble
+from lmf.render.upscale import Stream, whole
+
+__all__ = ["Latents", "Lmf", "create_model"]
 
 
 def create_model(
@@ -62,14 +63,6 @@ def create_model(
     elif cross_scale is not None:
         raw["cross_scale"] = {} if cross_scale is True else cross_scale
     return Lmf(parse(ModelConfig, raw, f"model {name}"))
-
-
-@dataclass(frozen=True)
-class Latents(Bundle):
-    """An encoded image, independent of scale: the LR image (B, 3, h, w) and the head's code."""
-
-    image: Tensor
-    code: Code
 
 
 class Lmf(nn.Module):
@@ -110,15 +103,12 @@ class Lmf(nn.Module):
         """Encoder and head: (B, 3, h, w) in [0, 1] -> Latents. Needed once per image."""
         check_image(image)
         check_kind(image, next(self.parameters()))
-        return Latents(image, self._code(image))
-
-    def _code(self, image: Tensor) -> Code:
         x = (image - 0.5) / 0.5
         if x.device.type == "cpu":  # convolutions are faster there with a pixel's channels together
             x = x.contiguous(memory_format=torch.channels_last)
         feature = self.encoder(x)
         context = feature if self.cross_scale is None else self.cross_scale(feature)
-        return self.head.code(feature, context)
+        return Latents(image, self.head.code(feature, context))
 
     def cells(self, latents: Latents, cell: Tensor, rows: tuple[int, int] | None = None) -> Cells:
         """Latent MLP, run once per LR pixel: Latents, cell (B, 2) in half LR pixels -> Cells.
@@ -141,12 +131,20 @@ class Lmf(nn.Module):
         modulation = Modulation(scale, shift) if config.mod_scale or config.mod_shift else None
         return Cells(self.head.to_render_code(code, parts[2]), modulation)
 
-    def render(self, latents: Latents, size: tuple[int, int]) -> Tensor:
-        """The whole image at `size` (H, W) -> (B, 3, H, W), not clamped."""
-        image = latents.image
-        size = target_size((image.shape[-2], image.shape[-1]), size, None)
-        cell = self._cell(image, size)
-        return self._paint(self._lazily(latents, cell), image, size, cell)
+    def render(
+        self, latents: Latents, size: tuple[int, int], *, paint: Painter | None = None
+    ) -> Tensor:
+        """The whole image at `size` (H, W) -> (B, 3, H, W), not clamped.
+
+        paint: paints the windows of cells, by default the fastest painter there is.
+        """
+        lr_size = (latents.image.shape[-2], latents.image.shape[-1])
+        size = target_size(lr_size, size, None)
+        cell = self.cell(latents.image, size)
+        cells = LazyCells(lr_size, lambda start, stop: self.cells(latents, cell, (start, stop)))
+        if paint is None and not torch.is_grad_enabled():
+            paint = self.renderer.choose(Options()).painter
+        return assemble(self.renderer.rows(cells, latents.image, size, cell, paint=paint), size[0])
 
     def upscale(
         self,
@@ -157,103 +155,94 @@ class Lmf(nn.Module):
         max_memory: int | None = None,
         max_pixels: int = MAX_PIXELS,
         cmsr: CmsrTable | None = None,
+        dtype: torch.dtype | None = None,
+        kernel: Kernel = "auto",
     ) -> Upscaled:
         """What calling the model gives, without gradients, in tiles where memory asks for them.
 
         max_memory: bytes above the weights, by an estimate, see `render.memory.Footprint`; by
         default all there is. max_pixels: of the output. Tiles of CNN encoders give the same image;
         those of SwinIR, which looks further than is worth its while, nearly so. cmsr: render smooth
-        cells coarsely, as this table for the very scale allows, see `render.cmsr`.
+        cells coarsely, as this table for the very scale allows, see `render.cmsr`. dtype: bfloat16
+        for the products of modulated layers; sums stay float32, and the released model's images are
+        more than 65 dB from those in float32. kernel: who paints windows, see `render.options`; one
+        that cannot run here is replaced, and the result says by what and why.
 
         Raises:
-            ConfigError: a table for another scale, or for a model without shift modulation.
+            ConfigError: a table for another scale, or for a model without shift modulation; an
+                unknown kernel or dtype, or a dtype for a model without modulated layers.
             InputError: as the model does; a larger output than `max_pixels`; a `max_memory` too
                 small for the smallest tile, or for the whole where channel attention needs that.
             ResourceError: the device's memory does not suffice for small tiles either.
         """
+        target = self._target(image, size, scale)
+        return whole(self, image, target, Options(max_memory, max_pixels, cmsr, dtype, kernel))
+
+    def stream(
+        self,
+        image: Tensor,
+        size: tuple[int, int] | None = None,
+        scale: float | None = None,
+        *,
+        max_memory: int | None = None,
+        max_pixels: int = MAX_PIXELS,
+        cmsr: CmsrTable | None = None,
+        dtype: torch.dtype | None = None,
+        kernel: Kernel = "auto",
+    ) -> Stream:
+        """The rows of what `upscale` gives, to the bit, some at a time: the whole need not exist.
+
+        `max_memory` has no output to allow for here. Arguments and errors are those of `upscale`;
+        a full memory shows when a row is asked for.
+        """
+        target = self._target(image, size, scale)
+        return Stream(self, image, target, Options(max_memory, max_pixels, cmsr, dtype, kernel))
+
+    def _target(
+        self, image: Tensor, size: tuple[int, int] | None, scale: float | None
+    ) -> tuple[int, int]:
         target = target_size(check_image(image), size, scale)
         check_kind(image, next(self.parameters()))
-        check_output(target, max_pixels)
-        if cmsr is not None:
-            cmsr.check((image.shape[-2], image.shape[-1]), target)
-        with torch.no_grad():
-            plan = self.footprint(image, target)
-            return fit(
-                lambda side: self._upscale(image, target, side, plan, cmsr), plan, max_memory
-            )
+        return target
 
-    def footprint(self, image: Tensor, size: tuple[int, int]) -> Footprint:
-        """The bytes above the weights that enlarging `image` to `size` (H, W) is thought to take."""
-        return footprint(self.encoder, self.config.cross_scale, self.head, image, size)
+    def footprint(
+        self, image: Tensor, size: tuple[int, int], *, streamed: bool = False
+    ) -> Footprint:
+        """The bytes above the weights that enlarging `image` to `size` (H, W) is thought to take.
 
-    def _upscale(
-        self,
-        image: Tensor,
-        size: tuple[int, int],
-        side: int,
-        plan: Footprint,
-        cmsr: CmsrTable | None = None,
-    ) -> Upscaled:
-        basis, cell = self.head.render_basis, self._cell(image, size)
-        painter = None if cmsr is None else CmsrPainter(basis, self.render_mlp, cmsr)
-        path: Path = "gather" if isinstance(basis, LocalAttention) else "dense"
-        cells: LazyCells | TiledCells
-        if plan.reach is None or side >= max(plan.lr_size):
-            cells = self._lazily(self.encode(image), cell)
-        else:
-            cells = TiledCells(
-                image,
-                side,
-                plan.reach,
-                self.head.reach,
-                self._code,
-                lambda code, start, stop: self.cells(Latents(image, code), cell, (start, stop)),
-            )
-        rgb = self._paint(cells, image, size, cell, painter)
-        if painter is None:
-            return Upscaled(rgb, path, 0.0, cells.tiles)
-        return Upscaled(rgb, "cmsr", painter.saved, cells.tiles)
+        streamed: without those of the output.
+        """
+        config = self.config.cross_scale
+        return footprint(self.encoder, config, self.head, image, size, streamed=streamed)
 
-    def _lazily(self, latents: Latents, cell: Tensor) -> LazyCells:
-        lr_size = (latents.image.shape[-2], latents.image.shape[-1])
-        return LazyCells(lr_size, lambda start, stop: self.cells(latents, cell, (start, stop)))
-
-    def _cell(self, image: Tensor, size: tuple[int, int]) -> Tensor:
-        """(B, 2) extent of an HR pixel, in half LR pixels."""
-        batch, _, h, w = image.shape
-        extent = cell_of(size, (h, w), self.config.max_scale)
-        return image.new_tensor([[extent[0] * h, extent[1] * w]]).expand(batch, 2)
-
-    def _paint(
-        self,
-        cells: CellSource,
-        image: Tensor,
-        size: tuple[int, int],
-        cell: Tensor,
-        painter: CmsrPainter | None = None,
-    ) -> Tensor:
-        rgb = render_image(
-            cells,
-            self.head.render_basis,
-            self.render_mlp,
-            size,
-            cell,
-            ensemble=self.config.ensemble,
-            paint=painter,
+    @property
+    def renderer(self) -> Renderer:
+        """All that comes after the latent MLP."""
+        head, config = self.head, self.config
+        modulated = config.latent and (config.mod_scale or config.mod_shift)
+        return Renderer(
+            head.render_basis, self.render_mlp, modulated, config.ensemble, head.lr_skip
         )
-        if not self.head.lr_skip:
-            return rgb.mul_(0.5).add_(0.5)
-        enlarged = functional.interpolate(image, size, mode="bilinear", align_corners=False)
-        return enlarged.add_(rgb, alpha=0.5)
+
+    def cell(self, image: Tensor, size: tuple[int, int]) -> Tensor:
+        """(B, 2) extent of a pixel of an (H, W) image, in half pixels of the LR image (B, 3, h, w)."""
+        batch, _, h, w = image.shape
+        y, x = cell_of(size, (h, w), self.config.max_scale)
+        # Filled, not copied from here to a device, which would have to wait for it.
+        return torch.stack(
+            (image.new_full((batch,), y * h), image.new_full((batch,), x * w)), dim=1
+        )
 
     def query(
         self, latents: Latents, coord: Tensor, cell: Tensor, chunk: int | None = None
     ) -> Tensor:
         """Scattered queries: coord, cell (B, Q, 2) on [-1, 1], (y, x) -> (B, Q, 3), not clamped.
 
-        The latent MLP reads the first query's cell of each image; all should be equal.
+        The latent MLP reads the first query's cell of each image; all should be equal. chunk: queries
+        evaluated at a time, to bound memory; it changes nothing else.
         """
         check_queries(latents.image.shape[0], coord, cell)
+        check_chunk(chunk)
         h, w = latents.image.shape[-2:]
         relative = cell * cell.new_tensor([h, w])
         rgb = render_queries(

@@ -19,7 +19,7 @@ from lmf.core.errors import ConfigError, DataError, LmfError
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.study.bench.count import cost
 from lmf.study.bench.measure import Budget, Decoded, Encoded, gather, seconds
-from lmf.study.bench.plan import Case, Plan, grid, make_plan
+from lmf.study.bench.plan import Case, Plan, grid, make_plan, with_kernel
 from lmf.study.bench.ratios import GOALS, MEANING
 from lmf.study.bench.record import Check, Spread, read_bench, write_bench
 from lmf.study.bench.run import run_bench
@@ -54,8 +54,16 @@ def _small_ceilings():
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _no_kernel():
+    """Plans are run as they stand; what a kernel adds to them depends on the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmf.study.bench.run.best_kernel", lambda device: None)
+        yield
+
+
 @pytest.fixture(scope="module")
-def bench(_small_ceilings):
+def bench(_small_ceilings, _no_kernel):
     return run_bench(PLAN, CPU)
 
 
@@ -122,6 +130,28 @@ def test_a_case_beyond_the_limit_is_named_not_dropped():
     show(bench, Console(file=text))
     shown = " ".join(text.getvalue().split())
     assert "not measured: time of lm-lte edsr-small 12x8 x2 gather" in shown
+
+
+def test_native_kernel_is_measured_where_it_runs(monkeypatch):
+    monkeypatch.setattr("lmf.study.bench.run.best_kernel", lambda device: "native")
+    bench = run_bench(replace(PLAN, timed=(OURS,)), CPU)
+    paths = [row.case.path for row in bench.rows] + [one.case.path for one in bench.skipped]
+    assert sorted(paths) == ["dense", "native"]
+
+
+def test_gpu_kernel_is_measured_beside_our_renderer():
+    plan = with_kernel(replace(PLAN, memory=(OURS,)), "triton")
+    by_kernel = replace(OURS, path="triton")
+    assert plan.timed == (OURS, by_kernel, *PLAN.timed[1:])
+    assert plan.memory == (OURS, by_kernel)
+
+
+def test_gpu_kernel_that_cannot_run_is_named(monkeypatch):
+    monkeypatch.setattr("lmf.study.bench.subject.why_not", lambda *arguments: "of the weather")
+    by_kernel = replace(OURS, path="triton")
+    bench = run_bench(replace(PLAN, timed=(by_kernel,)), CPU)
+    assert bench.rows == ()
+    assert [(one.case, one.reason) for one in bench.skipped] == [(by_kernel, "of the weather")]
 
 
 def test_repetitions_fit_the_budget():

@@ -95,7 +95,7 @@ def test_bad_input_is_one_clear_line_and_nothing_is_written(place, lmf, line, st
 
 
 def test_upscale_writes_the_picture_and_says_so(place, lmf):
-    outcome = lmf("upscale", "in.png", "new/out.png", "--scale", "2.7", "--device", "cpu")
+    outcome = lmf("upscale", "in.png", "new/out.png", "--scale", "2.7", "--kernel", "dense")
     assert (outcome.status, outcome.err) == (0, "")
     assert outcome.new_files == {"new", "new/out.png"}
     assert outcome.out.startswith("in.png 14x9 -> new/out.png 38x24 with lm-lte-")
@@ -109,7 +109,7 @@ def test_ctrl_c_and_sigterm_exit_130_with_one_line(place, lmf, monkeypatch, inte
             raise interruption
         signal.raise_signal(signal.SIGTERM)
 
-    monkeypatch.setattr(upscaling.Enhancer, "enhance", interrupted)
+    monkeypatch.setattr(upscaling.Enhancer, "stream", interrupted)
     outcome = lmf(*UPSCALE.split())
     assert (outcome.status, outcome.new_files) == (130, set())
     assert outcome.err.startswith("lmf: interrupted")

@@ -11,7 +11,7 @@ from lmf.checkpoint import read_cmsr, save_model, write_cmsr
 from lmf.cli import app
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.render import cmsr
-from lmf.render.cmsr import CmsrPainter, CmsrStep, CmsrTable, candidates, fit_steps
+from lmf.render.cmsr import CmsrStep, CmsrTable, candidates, fit_steps
 from lmf.study.cmsr import build_tables
 
 SCALE = 8
@@ -36,7 +36,7 @@ def model(small_model):
 def test_thresholds_of_infinity_render_everything_coarsely(model):
     image = torch.rand(1, 3, 6, 7)
     coarse = model.upscale(image, scale=SCALE, cmsr=table((2, math.inf)))
-    full = model.upscale(image, scale=SCALE)
+    full = model.upscale(image, scale=SCALE, kernel="dense")
     assert (coarse.path, full.path, full.saved) == ("cmsr", "dense", 0)
     assert coarse.saved == pytest.approx(1 - (5 / 16) ** 2)
     assert (coarse.rgb - full.rgb).abs().max() > 1e-3
@@ -94,22 +94,19 @@ def test_neither_batch_nor_bands_change_anything(model, monkeypatch):
 
 @pytest.mark.parametrize("windows", [1, 5])
 @pytest.mark.parametrize("render_scale", [1, 2, 3])
-def test_a_linear_window_is_reproduced_exactly(windows, render_scale, monkeypatch):
+def test_a_linear_window_is_reproduced_exactly(windows, render_scale):
     """Whatever is linear along each axis, interpolation from 2 r + 1 positions finds again."""
     slope = torch.randn(5, 3, 4)
 
-    def linear(cells, basis, mlp, y, x, cell):
+    def linear(cells, y, x, cell):
         y, x = y[:, None, :, None], x[:, None, None]
         a, b, c, d = slope[..., None, None].unbind(2)
         return a + b * y + c * x + d * y * x
 
-    monkeypatch.setattr(cmsr, "render_windows", linear)
     y = torch.linspace(-1.9, 1.9, 16).expand(windows, -1)
     x = torch.linspace(-1.8, 1.9, 14).expand(windows, -1)
     part = cmsr._Part(None, y, x, torch.ones(5, 2))
-    torch.testing.assert_close(
-        part.paint_coarsely(None, None, render_scale), part.paint(None, None)
-    )
+    torch.testing.assert_close(part.paint_coarsely(linear, render_scale), part.paint(linear))
 
 
 def test_a_larger_mse_saves_more():
@@ -178,7 +175,7 @@ def test_a_model_without_shift_is_refused(small_model, name, options):
 def test_attention_without_modulation_is_refused(small_model):
     model = small_model("ciaosr", attention=[16])
     with pytest.raises(ConfigError, match="no shift modulation"):
-        CmsrPainter(model.head.render_basis, model.render_mlp, table((1, 1.0)))
+        model.upscale(torch.rand(1, 3, 5, 5), scale=SCALE, cmsr=table((1, 1.0)))
 
 
 def test_another_scale_is_refused(model):
@@ -206,7 +203,7 @@ def test_the_command_builds_and_the_other_uses_it(model, tmp_path, monkeypatch):
     assert "x8 on 2 pictures: x1 up to" in built.output
     line = run(app, [*upscale, "--cmsr"])
     assert "cmsr renderer, 9" in line.output  # all but a few queries at an mse of 1
-    assert "dense renderer" in run(app, upscale).output
+    assert "dense renderer" in run(app, [*upscale, "--kernel", "dense"]).output
     checked = run(app, ["cmsr", "check", str(path), "--scale", "8", "--set", "mine"])
     assert checked.exit_code == 0, checked.output
     *_, last, mean = checked.output.strip().splitlines()

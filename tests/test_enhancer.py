@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from lmf.core.errors import InputError
 from lmf.deploy.enhancer import Enhancer, output_mode
-from lmf.render.result import Upscaled
+from lmf.render.result import Rendering, Rows
 
 ARRAY_KINDS = [np.uint8, np.uint16, np.float16, np.float32, np.float64]
 
@@ -24,9 +24,27 @@ class Resampler(nn.Module):
         self.mode = mode
         self.unused = nn.Parameter(torch.zeros(()))
 
-    def upscale(self, image, size, max_memory, cmsr):
+    def stream(self, image, size, **options):
         rgb = functional.interpolate(image, size, mode=self.mode, align_corners=False)
-        return Upscaled(rgb, "dense", saved=0.0, tiles=1)
+        return Resampled(rgb)
+
+
+class Resampled:
+    """Rows of an image, five at a time, as a `Stream` has them."""
+
+    rendering = Rendering(path="dense", saved=0.0, tiles=1)
+
+    def __init__(self, rgb):
+        self.rgb = rgb
+
+    def __iter__(self):
+        first = 0
+        for part in self.rgb.split(5, dim=2):
+            yield Rows(first, part)
+            first += part.shape[2]
+
+    def assemble(self):
+        return self.rgb
 
 
 @pytest.fixture

@@ -95,4 +95,13 @@ def test_no_index_is_as_large_as_the_queries(model):
     calls = watch(model, (12, 12), 4).calls
     picks = {name for name in calls if any(k in name for k in ("gather", "index", "take"))}
     assert picks == {"aten.index_select.default"}
-    assert calls["aten.index_select.default"] == 4
+    assert calls["aten.index_select.default"] == 8  # two an axis: of windows, and of the LR image
+
+
+@pytest.mark.parametrize("scale", [4, 2.5])
+def test_nothing_waits_for_a_number_from_the_device(model, scale):
+    """Every index is known before: no value is read back, as CUDA graphs need it."""
+    calls = watch(model, (70, 40), scale).calls
+    waiting = ("_local_scalar_dense", "nonzero", "is_nonzero", "equal")
+    assert not [name for name in calls if name.split(".")[1] in waiting]
+    assert "aten._to_copy.default" not in calls  # nor written from here

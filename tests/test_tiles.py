@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from lmf.core.errors import InputError, ResourceError
 from lmf.render.memory import RETRIES
+from lmf.render.result import assemble
 from lmf.render.tiles import Reach, cut_axis, widest
+from lmf.render.upscale import encoded
 
 CROSS = {"scales": [2], "window": 8, "channels": 4}
 
@@ -36,11 +38,12 @@ def whole_and_tiled(model, lr_size, size, side):
     image = torch.rand(2, 3, *lr_size)
     with torch.no_grad():
         whole = model(image, size=size)
-    plan = model.footprint(image, size)
+    cell = model.cell(image, size)
     with torch.no_grad():
-        tiled = model._upscale(image, size, side, plan)
-    assert tiled.tiles > 1
-    return whole, tiled.rgb
+        cells = encoded(model, image, cell, side, model.footprint(image, size))
+        tiled = assemble(model.renderer.rows(cells, image, size, cell), size[0])
+    assert cells.tiles > 1
+    return whole, tiled
 
 
 @pytest.mark.parametrize("side", [7, 16])
@@ -75,7 +78,7 @@ def test_memory_decides_the_tiles(small_model):
     plan = model.footprint(image, (90, 105))
     needed = [plan.needed(side) for side in plan.sides()]
     assert needed[:-1] == sorted(needed[:-1])  # the whole is not held twice
-    whole = model.upscale(image, size=(90, 105))
+    whole = model.upscale(image, size=(90, 105), kernel="dense")
     assert (whole.tiles, whole.path, whole.saved) == (1, "dense", 0.0)
     for memory, least in ((needed[-1], 1), (needed[-1] - 1, 2), (needed[0], 9)):
         result = model.upscale(image, size=(90, 105), max_memory=memory)

@@ -2,16 +2,21 @@
 
 import struct
 import zlib
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lmf.checkpoint import load_model, save_model
 from lmf.core.errors import InputError, ResourceError
 from lmf.data.pictures import open_picture, read_rgb
 from lmf.deploy.enhancer import Enhancer
+from lmf.metrics.memory import peak_memory
+from lmf.model import create_model
+from lmf.render import options as render_options
 from lmf.study.upscaling import parse_size, upscale_file
 
 ORIENTATION = 0x0112
@@ -73,6 +78,60 @@ def test_picture_is_turned_upright_before_its_size_is_taken(source, weights, tmp
         assert result.size == (18, 28)
         assert result.getexif().get(ORIENTATION, 1) == 1
         assert result.info["icc_profile"] == b"profile"
+
+
+@pytest.mark.parametrize("name", ["out.png", "out.tif"])
+def test_colour_profile_is_kept_in_files_written_row_by_row(source, weights, tmp_path, name):
+    upscale_file(source(icc_profile=b"profile"), tmp_path / name, 2, None, weights, "cpu")
+    with Image.open(tmp_path / name) as result:
+        assert result.info["icc_profile"] == b"profile"
+
+
+def test_limit_on_pixels_can_be_raised(source, weights, tmp_path):
+    arguments = (source(), tmp_path / "out.png", 2, None, weights, "cpu")
+    with pytest.raises(InputError, match=r"28x18 is more than 500 pixels: .* \(--max-pixels\)"):
+        upscale_file(*arguments, max_pixels=500)
+    assert "28x18" in upscale_file(*arguments, max_pixels=504)
+
+
+def test_format_that_needs_the_whole_picture_keeps_to_the_memory(source, weights, tmp_path):
+    with pytest.raises(InputError, match=r"JPEG is written from the whole picture, 13,608 bytes"):
+        upscale_file(source(), tmp_path / "out.jpg", 6, None, weights, "cpu", max_memory=12_000)
+
+
+def test_line_says_what_ran_in_what_precision_and_why(source, weights, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        render_options, "why_not", lambda kernel, basis, mlp, device, dtype: f"not on {device}"
+    )
+    arguments = (source(), tmp_path / "out.png", 2, None, weights, "cpu")
+    line = upscale_file(*arguments, dtype=torch.bfloat16, kernel="triton")
+    assert line.endswith("dense renderer in bfloat16 (not the kernel: not on cpu)")
+
+
+SIDE, SCALE = 120, 30
+
+
+def enlarge_far(folder):
+    """For a process of its own: warm up, then write a picture whose floats are larger than allowed."""
+    options = {"fourier": 16, "hidden": [16], "depth": 1, "width": 4}
+    torch.manual_seed(0)
+    save_model(
+        create_model("lm-lte", encoder="edsr-small", options=options), folder / "w.safetensors", {}
+    )
+    for side in (8, SIDE):
+        Image.effect_noise((side, side), 50).convert("RGB").save(folder / f"{side}.png")
+    arguments = (SCALE, None, folder / "w.safetensors", "cpu")
+    upscale_file(folder / "8.png", folder / "out.png", *arguments)
+    return partial(upscale_file, folder / f"{SIDE}.png", folder / "out.png", *arguments)
+
+
+@pytest.mark.slow
+def test_large_file_is_written_in_bounded_memory(tmp_path):
+    output = 3 * (SIDE * SCALE) ** 2 * 4
+    peak = peak_memory(partial(enlarge_far, tmp_path), torch.device("cpu"), 100)
+    assert peak < output / 2
+    with Image.open(tmp_path / "out.png") as result:
+        assert result.size == (SIDE * SCALE, SIDE * SCALE)
 
 
 def test_full_disk_leaves_the_old_file(source, weights, tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """Commands for someone with a model and a picture: upscale, convert."""
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -27,18 +28,52 @@ def upscale(
     max_memory: Annotated[
         float | None, typer.Option(help="GB above the weights; more is done in tiles.")
     ] = None,
+    max_pixels: Annotated[
+        int | None, typer.Option(help="Largest output.  [default: 268435456]", show_default=False)
+    ] = None,
+    bf16: Annotated[
+        bool,
+        typer.Option("--bf16", help="bfloat16 products in the renderer: over 65 dB from fp32."),
+    ] = False,
+    kernel: Annotated[
+        Literal["auto", "dense", "native", "triton"],
+        typer.Option(
+            help="Renderer: PyTorch (dense), C for CPUs (native), the GPU's (triton), or the best."
+        ),
+    ] = "auto",
 ) -> None:
-    """Enlarge a picture.
+    """Enlarge a picture. PNG and TIFF are written row by row, and may be larger than the memory.
 
     Example: lmf upscale in.png out.png --scale 2.7
+
+    Example: lmf upscale map.png map.tif --scale 8 --max-memory 1 --max-pixels 2000000000
     """
+    import torch
+
+    from lmf.render.memory import MAX_PIXELS
     from lmf.study.params import weights_of
     from lmf.study.upscaling import upscale_file
 
-    weights = weights_of(model, profile)
-    limit = None if max_memory is None else round(max_memory * 1e9)
-    line = upscale_file(source, target, scale, size, weights, device, cmsr=cmsr, max_memory=limit)
+    line = upscale_file(
+        source,
+        target,
+        scale,
+        size,
+        weights_of(model, profile),
+        device,
+        cmsr=cmsr,
+        max_memory=None if max_memory is None else _bytes(max_memory),
+        max_pixels=MAX_PIXELS if max_pixels is None else max_pixels,
+        dtype=torch.bfloat16 if bf16 else None,
+        kernel=kernel,
+    )
     typer.echo(line)
+
+
+def _bytes(gigabytes: float) -> int:
+    if not 0 < gigabytes < math.inf:
+        raise typer.BadParameter(f"--max-memory {gigabytes:g}: give a number of GB above 0")
+    return round(gigabytes * 1e9)
 
 
 def convert(

@@ -92,6 +92,14 @@ Code = FourierCode | FeatureCode | ContextCode
 
 
 @dataclass(frozen=True)
+class Latents(Bundle):
+    """An encoded image, independent of scale: the LR image (B, 3, h, w) and the head's code."""
+
+    image: Tensor
+    code: Code
+
+
+@dataclass(frozen=True)
 class Modulation(Bundle):
     """What the latent MLP says to each hidden layer of the render MLP (LMF, Eq. 4).
 

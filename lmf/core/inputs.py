@@ -41,6 +41,12 @@ def check_queries(batch: int, coord: Tensor, cell: Tensor) -> None:
         raise InputError(f"cell has shape {tuple(cell.shape)}: pass {shape}, as coord has")
 
 
+def check_chunk(chunk: object) -> None:
+    """InputError if so many queries or floats at a time are none."""
+    if chunk is not None and not (isinstance(chunk, Integral) and int(chunk) >= 1):
+        raise InputError(f"chunk is {chunk}: use a whole number of at least 1")
+
+
 def target_size(
     lr_size: tuple[int, int], size: tuple[int, int] | None, scale: float | None
 ) -> tuple[int, int]:

@@ -5,6 +5,7 @@ Along one axis, LR pixel i speaks for the HR pixels less than one LR pixel away 
 pixels, so a whole image can be rendered cell by cell, without gathering anything per HR pixel.
 """
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,24 +22,37 @@ class AxisWindows:
 
     offset: (n, K) relative coordinate of each window position, see `coords`. Positions outside the
         image, or past the window's end, are computed and never read.
-    low, high: (N,) LR pixels below and above each HR pixel; both sorted; always on the CPU.
+    low, high: (N,) LR pixels below and above each HR pixel; both sorted.
+    low_start, high_start: (n + 1) first HR pixel whose `low` or `high` is LR pixel i or above. Plain
+        numbers, so that who cuts a device's tensors into bands need not wait for the device.
     low_slot, high_slot: (N,) position of the HR pixel in those windows, as cell * K + position.
     fraction: (N,) ensemble weight of `high`; that of `low` is 1 - fraction.
+    start: (n,) HR pixel of each window's first position, maybe left of the image.
+    share: (n, K) ensemble weight of each position; zero for those that are never read.
     alike: all windows have the same offsets, as they do at integer scales.
     """
 
     offset: Tensor
     low: Tensor
     high: Tensor
+    low_start: tuple[int, ...]
+    high_start: tuple[int, ...]
     low_slot: Tensor
     high_slot: Tensor
     fraction: Tensor
+    start: Tensor
+    share: Tensor
     alike: bool
 
     @property
     def positions(self) -> int:
         """K, the number of positions per window."""
         return self.offset.shape[1]
+
+    def reads(self, hr: range) -> range:
+        """LR pixels from the `low` of the first to the `high` of the last of some HR pixels."""
+        first = bisect_right(self.low_start, hr.start) - 1
+        return range(first, bisect_right(self.high_start, hr.stop - 1))
 
 
 @lru_cache(maxsize=64)
@@ -60,14 +74,21 @@ def axis_windows(n: int, size: int, ensemble: bool, device: torch.device) -> Axi
     k = int(torch.maximum(low_at, high_at).max()) + 1
     window = start[:, None].double() + torch.arange(k)
     offset = 2 * ((window + 0.5) * n / size - 0.5 - torch.arange(n)[:, None])
+    share = torch.zeros(n * k, dtype=torch.float64)
+    share.index_add_(0, low * k + low_at, 1 - fraction)
+    share.index_add_(0, high * k + high_at, fraction)
     alike = bool(((offset - offset[:1]).abs() < _EXACT).all())
     return AxisWindows(
         offset=offset.to(torch.float32).to(device),
-        low=low,
-        high=high,
+        low=low.to(device),
+        high=high.to(device),
+        low_start=_starts_of(low, n),
+        high_start=_starts_of(high, n),
         low_slot=(low * k + low_at).to(device),
         high_slot=(high * k + high_at).to(device),
         fraction=fraction.to(torch.float32).to(device),
+        start=start.int().to(device),
+        share=share.view(n, k).to(torch.float32).to(device),
         alike=alike,
     )
 
@@ -76,3 +97,8 @@ def _starts(n: int, size: int, reach: float) -> Tensor:
     """(n,) first HR pixel, maybe left of the image, less than `reach` LR pixels from each centre."""
     edge = (torch.arange(n, dtype=torch.float64) - reach + 0.5) * (size / n) - 0.5
     return torch.floor(edge + _EXACT).long() + 1
+
+
+def _starts_of(cell: Tensor, n: int) -> tuple[int, ...]:
+    """For each of n LR pixels, and the end, how many of the sorted `cell` (N,) come before it."""
+    return tuple(torch.searchsorted(cell, torch.arange(n + 1)).tolist())

@@ -1,6 +1,10 @@
-"""Enlarge pictures as people have them: PIL images, integer and float arrays, tensors."""
+"""Enlarge pictures as people have them: PIL images, integer and float arrays, tensors.
 
-from collections.abc import Callable
+Images and arrays are enlarged row by row and become what they were, band after band, so that the
+model's floats for the whole picture never exist.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -9,14 +13,17 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
-from torch.nn import functional
 
 from lmf.core.errors import InputError
 from lmf.core.inputs import check_image, target_size
 from lmf.deploy.device import choose_device
 from lmf.model import Lmf
+from lmf.render.bilinear import enlarge_rows
 from lmf.render.cmsr import CmsrTable
-from lmf.render.result import Upscaled
+from lmf.render.memory import MAX_PIXELS
+from lmf.render.options import Kernel, Options
+from lmf.render.result import Rendering
+from lmf.render.upscale import Stream
 
 Picture = TypeVar("Picture", Image.Image, NDArray[np.generic], Tensor)
 
@@ -25,6 +32,8 @@ MODES = {
     "I;16": "I;16", "I;16B": "I;16",
 }  # fmt: skip
 """PIL modes that are read, and the mode each is enlarged and returned in."""
+
+DEFAULTS = Options()
 
 _WITH_ALPHA = {"L": "LA", "RGB": "RGBA"}
 
@@ -37,15 +46,18 @@ class _Planes:
     alpha: Tensor | None
 
 
+Tell = Callable[[Rendering], None]
+"""Is told how a picture was made."""
+
+
 @dataclass(frozen=True)
 class _Wanted:
     """What the caller asked for."""
 
     scale: float | None
     size: tuple[int, int] | None
-    max_memory: int | None
-    cmsr: CmsrTable | None
-    tell: Callable[[Upscaled], None]
+    options: Options
+    tell: Tell
 
     def of(self, lr_size: tuple[int, int]) -> tuple[int, int]:
         """(H, W) for a picture of `lr_size` (h, w)."""
@@ -70,65 +82,111 @@ class Enhancer:
         size: tuple[int, int] | None = None,
         *,
         max_memory: int | None = None,
+        max_pixels: int = MAX_PIXELS,
         cmsr: CmsrTable | None = None,
-        tell: Callable[[Upscaled], None] = lambda upscaled: None,
+        dtype: torch.dtype | None = None,
+        kernel: Kernel = "auto",
+        tell: Tell = lambda rendering: None,
     ) -> Picture:
         """The picture `scale` times as large, or at `size` (H, W); the same kind out as in.
 
         picture: a PIL image (see MODES; orientation applied, colour profile kept); an array
         (h, w[, 1, 2, 3 or 4]) of uint8, uint16 or floats in [0, 1]; or a float tensor (3, h, w)
         or (B, 3, h, w) in [0, 1], not clamped. Alpha is enlarged bilinearly.
-        max_memory: bytes above the weights that the model may take; cmsr: how coarsely smooth parts
-        may be rendered, see `Lmf.upscale`. tell: is told how the picture was made.
+        max_memory: bytes above the weights and the picture that is returned; with the other options
+        as in `Lmf.upscale`. tell: is told how the picture was made.
 
         Raises:
-            ConfigError: a CMSR table that does not fit the scale or the model.
+            ConfigError: options that do not fit the scale or the model.
             InputError: any other picture, a scale below 1, both or neither of scale and size, too
                 large an output, too small a `max_memory`.
             ResourceError: the device's memory does not suffice.
         """
-        wanted = _Wanted(scale, size, max_memory, cmsr, tell)
+        options = Options(max_memory, max_pixels, cmsr, dtype, kernel)
+        wanted = _Wanted(scale, size, options, tell)
         if isinstance(picture, Tensor):
             return self._enhance_tensor(picture, wanted)
         if isinstance(picture, Image.Image):
-            return self._enhance_pil(picture, wanted)
+            result = Image.fromarray(self._enhance_array(_pixels(picture), wanted))
+            if "icc_profile" in picture.info:
+                result.info["icc_profile"] = picture.info["icc_profile"]
+            return result
         if isinstance(picture, np.ndarray):
             return self._enhance_array(picture, wanted)
         kind = type(picture).__name__
         raise InputError(f"a {kind} is no picture: pass a PIL image, array or tensor")
 
+    def stream(
+        self,
+        picture: Image.Image | NDArray[np.generic],
+        scale: float | None = None,
+        size: tuple[int, int] | None = None,
+        *,
+        options: Options = DEFAULTS,
+        tell: Tell = lambda rendering: None,
+    ) -> Iterator[NDArray[np.generic]]:
+        """What `enhance` gives, some rows at a time, from top to bottom: (rows, W[, C]).
+
+        A PIL image's rows are those of an image of mode `output_mode`. tell: is told in the end.
+        """
+        pixels = _pixels(picture) if isinstance(picture, Image.Image) else picture
+        return self._rows_of_array(pixels, _Wanted(scale, size, options, tell))[0]
+
     def _enhance_tensor(self, picture: Tensor, wanted: _Wanted) -> Tensor:
         batch = picture if picture.ndim == 4 else picture[None]
-        result = self._enlarge(batch, wanted.of(check_image(batch)), wanted)
-        return result.reshape(*picture.shape[:-2], *result.shape[-2:])
-
-    def _enhance_pil(self, picture: Image.Image, wanted: _Wanted) -> Image.Image:
-        mode = output_mode(picture)
-        upright = ImageOps.exif_transpose(picture)
-        pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode))
-        result = Image.fromarray(self._enhance_array(pixels, wanted))
-        if "icc_profile" in picture.info:
-            result.info["icc_profile"] = picture.info["icc_profile"]
-        return result
+        target = wanted.of(check_image(batch))
+        stream = self._enlarge(batch, target, wanted.options)
+        result = stream.assemble().to(batch)
+        wanted.tell(stream.rendering)
+        return result.reshape(*picture.shape[:-2], *target)
 
     def _enhance_array(self, picture: NDArray[np.generic], wanted: _Wanted) -> NDArray[np.generic]:
+        parts, target = self._rows_of_array(picture, wanted)
+        result = np.empty((*target, *picture.shape[2:]), picture.dtype)
+        first = 0
+        for part in parts:
+            result[first : first + len(part)] = part
+            first += len(part)
+        return result
+
+    def _rows_of_array(
+        self, picture: NDArray[np.generic], wanted: _Wanted
+    ) -> tuple[Iterator[NDArray[np.generic]], tuple[int, int]]:
+        """The rows, and the size (H, W) of them all."""
         planes = _split(picture)
         target = wanted.of((planes.colour.shape[-2], planes.colour.shape[-1]))
         colour, alpha = planes.colour, planes.alpha
         if alpha is not None:
             colour = _fill_invisible(colour, alpha)
-            alpha = functional.interpolate(alpha, target, mode="bilinear", align_corners=False)
-        enlarged = self._enlarge(colour, target, wanted).clamp(0, 1)
-        return _join(_Planes(enlarged, alpha), picture)
+        stream = self._enlarge(colour, target, wanted.options)
 
-    def _enlarge(self, image: Tensor, target: tuple[int, int], wanted: _Wanted) -> Tensor:
-        """(B, 3, h, w) -> (B, 3, *target) on the model's device; back as it came."""
-        image_there = image.to(self.device, self._dtype)
-        result = self.model.upscale(
-            image_there, size=target, max_memory=wanted.max_memory, cmsr=wanted.cmsr
+        def rows() -> Iterator[NDArray[np.generic]]:
+            for part in stream:
+                here = range(part.first, part.stop)
+                beside = None if alpha is None else enlarge_rows(alpha, target, here)
+                yield _join(_Planes(part.rgb.to(colour).clamp_(0, 1), beside), picture)
+            wanted.tell(stream.rendering)
+
+        return rows(), target
+
+    def _enlarge(self, image: Tensor, target: tuple[int, int], options: Options) -> Stream:
+        """(B, 3, h, w) -> rows of (B, 3, *target), on the model's device."""
+        return self.model.stream(
+            image.to(self.device, self._dtype),
+            size=target,
+            max_memory=options.max_memory,
+            max_pixels=options.max_pixels,
+            cmsr=options.cmsr,
+            dtype=options.dtype,
+            kernel=options.kernel,
         )
-        wanted.tell(result)
-        return result.rgb.to(image)
+
+
+def _pixels(picture: Image.Image) -> NDArray[np.generic]:
+    """An image, upright, as an array of its `output_mode`."""
+    mode = output_mode(picture)
+    upright = ImageOps.exif_transpose(picture)
+    return np.asarray(upright if upright.mode == mode else upright.convert(mode))
 
 
 def output_mode(picture: Image.Image) -> str:

@@ -21,10 +21,7 @@ from torch import Tensor
 from lmf.core.bundle import Cells
 from lmf.core.config import Config
 from lmf.core.errors import ConfigError
-from lmf.heads.basis import Basis
-from lmf.heads.local_attention import LocalAttention
-from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.window import render_windows
+from lmf.render.dense import Painter
 
 CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)
 """Render scales that a table may hold, where they are at most half its target scale."""
@@ -85,25 +82,17 @@ def intensity(cells: Cells) -> Tensor:
     return cells.modulation.shift.abs().mean((-2, -1))
 
 
-def _readable(basis: Basis | LocalAttention) -> Basis:
-    """The basis of a model that may have modulations: those of attention have none."""
-    if isinstance(basis, LocalAttention):
-        raise ConfigError(NO_SHIFT)
-    return basis
-
-
 @dataclass
 class CmsrPainter:
-    """Paints windows for `render.dense.render_image`; counts the queries it was asked for and made."""
+    """Paints windows for `render.dense.render_rows`; counts the queries it was asked for and made.
 
-    basis: Basis | LocalAttention
-    mlp: ModulatedMlp
+    paint: paints the windows, or their nodes.
+    """
+
+    paint: Painter
     table: CmsrTable
     asked: int = 0
     made: int = 0
-
-    def __post_init__(self) -> None:
-        self._basis = _readable(self.basis)
 
     @property
     def saved(self) -> float:
@@ -122,10 +111,10 @@ class CmsrPainter:
                 cell[some],
             )
             if scale is None:
-                painted = part.paint(self._basis, self.mlp)
+                painted = part.paint(self.paint)
                 self.made += len(some) * ky * kx
             else:
-                painted = part.paint_coarsely(self._basis, self.mlp, scale)
+                painted = part.paint_coarsely(self.paint, scale)
                 self.made += len(some) * _nodes(y, scale).shape[1] * _nodes(x, scale).shape[1]
             windows.index_copy_(0, some, painted.to(windows.dtype))
         self.asked += n * ky * kx
@@ -144,22 +133,22 @@ class CmsrPainter:
 
 @dataclass(frozen=True)
 class _Part:
-    """Some cells and where their windows are, as `render_windows` takes them."""
+    """Some cells and where their windows are, as a painter takes them."""
 
     cells: Cells
     y: Tensor
     x: Tensor
     cell: Tensor
 
-    def paint(self, basis: Basis, mlp: ModulatedMlp) -> Tensor:
-        return render_windows(self.cells, basis, mlp, self.y, self.x, self.cell)
+    def paint(self, paint: Painter) -> Tensor:
+        return paint(self.cells, self.y, self.x, self.cell)
 
-    def paint_coarsely(self, basis: Basis, mlp: ModulatedMlp, scale: int) -> Tensor:
+    def paint_coarsely(self, paint: Painter, scale: int) -> Tensor:
         """Evaluate at the nodes; then W_y coarse W_x^T for each cell and colour."""
         at_y, at_x = _nodes(self.y, scale), _nodes(self.x, scale)
-        coarse = render_windows(self.cells, basis, mlp, at_y, at_x, self.cell)
-        along_x = coarse @ _between(at_x, self.x).mT[:, None]
-        return _between(at_y, self.y)[:, None] @ along_x
+        coarse = paint(self.cells, at_y, at_x, self.cell).to(self.cell.dtype)
+        along_x = coarse @ _between(at_x, self.x).to(coarse.dtype).mT[:, None]
+        return _between(at_y, self.y).to(coarse.dtype)[:, None] @ along_x
 
 
 def _nodes(offset: Tensor, scale: int) -> Tensor:
@@ -190,22 +179,21 @@ class CmsrMeter:
     convex, the mean over all cells bounds the error of the image.
     """
 
-    basis: Basis | LocalAttention
-    mlp: ModulatedMlp
+    paint: Painter
     scales: tuple[int, ...]
     m: list[Tensor] = field(default_factory=list)
     errors: dict[int, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
 
     def __call__(self, cells: Cells, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
         """As `CmsrPainter`."""
-        basis, part = _readable(self.basis), _Part(cells, y, x, cell)
+        part = _Part(cells, y, x, cell)
         self.m.append(intensity(cells))
-        full = part.paint(basis, self.mlp)
+        full = part.paint(self.paint)
         hat_y, hat_x = (1 - y.abs() / 2).clamp_min(0), (1 - x.abs() / 2).clamp_min(0)
         hat = hat_y[:, None, :, None] * hat_x[:, None, None]
         for scale in self.scales:
             # The render MLP's colours are those of the image in [-1, 1].
-            difference = 0.5 * (part.paint_coarsely(basis, self.mlp, scale) - full)
+            difference = 0.5 * (part.paint_coarsely(self.paint, scale) - full)
             error = (difference.square() * hat).sum((1, 2, 3)) / (3 * hat.sum((1, 2, 3)))
             self.errors[scale].append(error)
         return full

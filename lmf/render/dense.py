@@ -2,13 +2,14 @@
 
 Every LR cell speaks for a small window of HR pixels (`core.windows`). All of them share the cell's
 modulation, so a window is a small matrix product (`render.window`). The image is made in bands of LR
-rows: their cells are asked for, their windows rendered and blended, first along x, then along y.
-Attention reads a pixel's neighbours together, so no cell has anything to share: such images are
-rendered pixel by pixel.
+rows: their cells are asked for, their windows rendered and blended, first along x, then along y. HR
+rows are finished when no later band speaks for them, and handed on. Attention reads a pixel's
+neighbours together, so no cell has anything to share: such images are rendered pixel by pixel.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -18,7 +19,8 @@ from lmf.core.windows import AxisWindows, axis_windows
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.gather import render_pixels
+from lmf.render.gather import pixel_rows
+from lmf.render.result import Rows, assemble
 from lmf.render.window import render_windows
 
 BAND = 1 << 11
@@ -27,8 +29,27 @@ BAND = 1 << 11
 WINDOWS = 1 << 21
 """Floats of windows that are blended at a time, at least one LR row: 8 MB."""
 
+GPU_BANDS = 32
+"""Bands are so many times as large there: launching a kernel costs more than missing a cache."""
+
 Painter = Callable[[Cells, Tensor, Tensor, Tensor], Tensor]
 """Windows of N cells: cells, y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, 3, Ky, Kx)."""
+
+
+@runtime_checkable
+class LinePainter(Protocol):
+    """A painter that blends its windows along x itself."""
+
+    def paint_lines(
+        self,
+        cells: Cells,
+        y: Tensor,
+        x: Tensor,
+        cell: Tensor,
+        grid: tuple[int, int, int],
+        axis: AxisWindows,
+    ) -> Tensor:
+        """Arguments of a painter, grid (B, rows, w) of the cells, windows along x -> (B, 3, rows Ky, W)."""
 
 
 def render_image(
@@ -45,16 +66,50 @@ def render_image(
 ) -> Tensor:
     """The whole (H, W) image, without the LR image; equals `gather` at all pixel centres.
 
+    See `render_rows`. Returns (B, 3, H, W).
+    """
+    rows = render_rows(
+        cells, basis, mlp, size, cell, ensemble=ensemble, chunk=chunk, dtype=dtype, paint=paint
+    )
+    return assemble(rows, size[0])
+
+
+def render_rows(
+    cells: CellSource,
+    basis: Basis | LocalAttention,
+    mlp: ModulatedMlp,
+    size: tuple[int, int],
+    cell: Tensor,
+    *,
+    ensemble: bool,
+    chunk: int | None = None,
+    dtype: torch.dtype | None = None,
+    paint: Painter | None = None,
+    first: int = 0,
+) -> Iterator[Rows]:
+    """The rows of an (H, W) image, from row `first` on, as they are finished.
+
     cell: (B, 2) in half LR pixels. chunk: floats of hidden activations held at a time, by default
     what suits the basis; it bounds memory and changes nothing else.
-    dtype: see `render_windows`. paint: another painter of windows. Returns (B, 3, H, W).
+    dtype: see `render_windows`. paint: another painter of windows.
     """
     if paint is None:
         if isinstance(basis, LocalAttention):
             whole = cells.rows(0, cells.lr_size[0])
-            return render_pixels(whole, basis, mlp, size, cell, chunk=chunk)
-        paint = partial(_paint, basis, mlp, chunk, dtype)
-    return _blend_image(cells, paint, size, cell, ensemble)
+            return pixel_rows(whole, basis, mlp, size, cell, chunk=chunk, first=first)
+        paint = dense_painter(basis, mlp, chunk=chunk, dtype=dtype)
+    return _blend_rows(cells, paint, size, cell, ensemble, first)
+
+
+def dense_painter(
+    basis: Basis,
+    mlp: ModulatedMlp,
+    *,
+    chunk: int | None = None,
+    dtype: torch.dtype | None = None,
+) -> Painter:
+    """Paints with `render_windows`."""
+    return partial(_paint, basis, mlp, chunk, dtype)
 
 
 def _paint(
@@ -70,26 +125,52 @@ def _paint(
     return render_windows(cells, basis, mlp, y, x, cell, chunk=chunk, dtype=dtype)
 
 
-def _blend_image(
-    cells: CellSource, paint: Painter, size: tuple[int, int], cell: Tensor, ensemble: bool
-) -> Tensor:
-    """Windows of all cells, blended into a (B, 3, H, W) image band by band."""
+def _blend_rows(
+    cells: CellSource,
+    paint: Painter,
+    size: tuple[int, int],
+    cell: Tensor,
+    ensemble: bool,
+    first: int,
+) -> Iterator[Rows]:
+    """Windows of all cells, blended band by band."""
     batch, (h, w) = cell.shape[0], cells.lr_size
     y = axis_windows(h, size[0], ensemble, cell.device)
     x = axis_windows(w, size[1], ensemble, cell.device)
-    floats = 3 * y.positions * x.positions
-    rows = max(1, min(BAND, WINDOWS // floats) // (batch * w))
-    image = cell.new_zeros(batch, 3, *size)
-    for start in range(0, h, rows):
+    rows = band_rows(batch, w, 3 * y.positions * x.positions, cell.device)
+    rest: Tensor | None = None
+    for start in range(y.reads(range(first, first + 1)).start, h, rows):
         stop = min(start + rows, h)
         grid = (batch, stop - start, w)
-        windows = paint(
-            cells.rows(start, stop).map(lambda t: t.flatten(0, 2)),
-            *_offsets(y, x, grid, start),
-            cell[:, None, None].expand(*grid, 2).flatten(0, 2),
-        )
-        _blend_rows(image, windows.unflatten(0, grid), y, x, start, stop)
-    return image
+        band = cells.rows(start, stop).map(lambda t: t.flatten(0, 2))
+        extent = cell[:, None, None].expand(*grid, 2).flatten(0, 2)
+        lines = _paint_lines(paint, band, *_offsets(y, x, grid, start), extent, grid, x)
+        done, rest = _blend_lines(rest, lines, y, start, stop)
+        begin = y.high_start[start]
+        skipped = max(0, first - begin)
+        if done.shape[2] > skipped:
+            yield Rows(begin + skipped, done[:, :, skipped:].to(cell.dtype))
+
+
+def _paint_lines(
+    paint: Painter | LinePainter,
+    cells: Cells,
+    y: Tensor,
+    x: Tensor,
+    cell: Tensor,
+    grid: tuple[int, int, int],
+    axis: AxisWindows,
+) -> Tensor:
+    """Windows of a grid (B, rows, w) of cells, blended along x: (B, 3, rows Ky, W)."""
+    if isinstance(paint, LinePainter):
+        return paint.paint_lines(cells, y, x, cell, grid, axis)
+    return _blend_columns(paint(cells, y, x, cell).unflatten(0, grid), axis)
+
+
+def band_rows(batch: int, width: int, floats: int, device: torch.device) -> int:
+    """LR rows rendered at a time, of `batch` images `width` wide, with `floats` per window."""
+    times = 1 if device.type == "cpu" else GPU_BANDS
+    return max(1, times * min(BAND, WINDOWS // floats) // (batch * width))
 
 
 def _offsets(
@@ -104,20 +185,30 @@ def _offsets(
     return by_row.flatten(0, 2), by_column.flatten(0, 2)
 
 
-def _blend_rows(
-    image: Tensor, windows: Tensor, y: AxisWindows, x: AxisWindows, start: int, stop: int
-) -> None:
-    """Add windows (B, rows, w, 3, Ky, Kx) of LR rows start..stop to `image` with their weights."""
+def _blend_columns(windows: Tensor, x: AxisWindows) -> Tensor:
+    """Windows (B, rows, w, 3, Ky, Kx), blended along x: (B, 3, rows Ky, W)."""
     batch, rows, w, _, ky, kx = windows.shape
-    kind = torch.promote_types(image.dtype, x.fraction.dtype)  # windows may be half
+    kind = torch.promote_types(windows.dtype, x.fraction.dtype)  # windows may be half
     lines = windows.permute(0, 3, 1, 4, 2, 5).reshape(-1, w * kx).to(kind)
     low, high = lines.index_select(1, x.low_slot), lines.index_select(1, x.high_slot)
-    lines = torch.lerp(low, high, x.fraction.to(kind)).view(batch, 3, rows * ky, -1)
-    for cell, slot, weight in (
-        (y.low, y.low_slot, 1 - y.fraction),
-        (y.high, y.high_slot, y.fraction),
-    ):
-        first = int(torch.searchsorted(cell, start))
-        last = int(torch.searchsorted(cell, stop))
-        picked = lines.index_select(2, slot[first:last] - start * ky)
-        image[:, :, first:last] += picked * weight[first:last, None]
+    return torch.lerp(low, high, x.fraction.to(kind)).view(batch, 3, rows * ky, -1)
+
+
+def _blend_lines(
+    rest: Tensor | None, lines: Tensor, y: AxisWindows, start: int, stop: int
+) -> tuple[Tensor, Tensor]:
+    """Lines (B, 3, rows Ky, W) of the windows of LR rows start..stop, blended along y.
+
+    rest: HR rows that earlier LR rows have begun. Returns those finished now, and the new rest.
+    """
+    kind = lines.dtype
+    low = slice(y.low_start[start], y.low_start[stop])
+    high = slice(y.high_start[start], y.high_start[stop])
+    at = start * y.positions
+    begun = lines.index_select(2, y.low_slot[low] - at) * (1 - y.fraction[low, None]).to(kind)
+    if rest is None:
+        rest = begun.new_zeros(*begun.shape[:2], low.start - high.start, begun.shape[-1])
+    rows = torch.cat((rest, begun), dim=2)
+    count = high.stop - high.start
+    ended = lines.index_select(2, y.high_slot[high] - at)
+    return rows[:, :, :count].add_(ended * y.fraction[high, None].to(kind)), rows[:, :, count:]

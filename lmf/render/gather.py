@@ -4,17 +4,19 @@ Serves training's random queries, and the tests of the dense renderer. A head th
 neighbours by attention blends before it evaluates; its images are rendered here, too.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from lmf.core.bundle import Cells
-from lmf.core.coords import pixel_centres
+from lmf.core.coords import axis_centres
 from lmf.core.ensemble import Neighbours, neighbours, pick
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import CHUNK, LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
+from lmf.render.result import Rows
 
 
 def render_queries(
@@ -49,7 +51,7 @@ def render_queries(
     return torch.cat(parts, dim=1)
 
 
-def render_pixels(
+def pixel_rows(
     cells: Cells,
     attention: LocalAttention,
     mlp: ModulatedMlp,
@@ -57,17 +59,22 @@ def render_pixels(
     cell: Tensor,
     *,
     chunk: int | None = None,
-) -> Tensor:
-    """The whole (H, W) image by queries at its pixel centres; cell (B, 2) -> (B, 3, H, W).
+    first: int = 0,
+) -> Iterator[Rows]:
+    """Rows of an (H, W) image, from row `first` on, by queries at its pixel centres; cell (B, 2).
 
     chunk: floats of the widest activation held at a time; it changes nothing else.
     """
     batch, h, w = cells.code.grid
-    coord = pixel_centres(*size, cell.device).expand(batch, -1, -1)
-    cell = cell[:, None].expand_as(coord)
+    y, x = axis_centres(size[0], cell.device), axis_centres(size[1], cell.device)
     some = max(1, (chunk or CHUNK) // (batch * attention.floats))
-    rgb = render_queries(cells, attention, mlp, (h, w), coord, cell, ensemble=True, chunk=some)
-    return rgb.transpose(1, 2).unflatten(-1, size)
+    for rows in y[first:].split(max(1, some // size[1])):
+        coord = torch.stack(torch.meshgrid(rows, x, indexing="ij"), dim=-1).flatten(0, 1)
+        coord = coord.expand(batch, -1, -1)
+        here = cell[:, None].expand_as(coord)
+        rgb = render_queries(cells, attention, mlp, (h, w), coord, here, ensemble=True, chunk=some)
+        yield Rows(first, rgb.transpose(1, 2).unflatten(-1, (len(rows), size[1])))
+        first += len(rows)
 
 
 def _render_chunk(

@@ -2,13 +2,13 @@
 
 import logging
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 
 from lmf.core.errors import InputError, ResourceError
-from lmf.render.result import Upscaled
+from lmf.render.result import Rows
 from lmf.render.tiles import Reach, widest
 
 MAX_PIXELS = 1 << 28
@@ -29,9 +29,10 @@ class Footprint:
 
     bytes = fixed + strip * held + source * worked, or, in one piece, fixed + h w max(held, worked)
 
-    fixed: input, output and what the renderer holds. held: per LR pixel of two rows of tiles, their
-    codes. worked: per LR pixel that the encoder reads for a tile. reach: of the model; None if it
-    reads the whole image at once. whole: whether all codes are held, as attention needs them.
+    fixed: input, output unless it is streamed, and what the renderer holds. held: per LR pixel of
+    two rows of tiles, their codes. worked: per LR pixel that the encoder reads for a tile. reach: of
+    the model; None if it reads the whole image at once. whole: whether all codes are held, as
+    attention needs them.
     """
 
     lr_size: tuple[int, int]
@@ -67,7 +68,7 @@ class Footprint:
         fitting = bisect_right(sides, max_memory, key=self.needed)
         if fitting == 0:
             h, w = self.lr_size
-            least = self.needed(sides[0])
+            least = min(self.needed(sides[0]), self.needed(sides[-1]))
             tile = "its smallest tile" if self.reach else "this model, which reads it whole,"
             raise InputError(
                 f"max_memory {max_memory:,} is too small: a {w}x{h} image and {tile} need about "
@@ -81,27 +82,33 @@ def check_output(size: tuple[int, int], max_pixels: int) -> None:
     if size[0] * size[1] > max_pixels:
         raise InputError(
             f"an output of {size[1]}x{size[0]} is more than {max_pixels:,} pixels: "
-            "ask for less, or raise max_pixels"
+            "ask for less, or raise max_pixels (--max-pixels)"
         )
 
 
 def fit(
-    upscale: Callable[[int], Upscaled], footprint: Footprint, max_memory: int | None
-) -> Upscaled:
-    """`upscale(side)` with the largest tile that `max_memory` allows, smaller where memory runs out.
+    rows: Callable[[int, int], Iterator[Rows]], footprint: Footprint, max_memory: int | None
+) -> Iterator[Rows]:
+    """`rows(side, first)`, all of them, with the largest tile that `max_memory` allows.
+
+    Where memory runs out, the remaining rows are made with tiles of half the side.
 
     Raises:
         InputError: `max_memory` is too small for any. ResourceError: so is the device's memory.
     """
-    sides = footprint.sides()
-    side = footprint.largest_side(max_memory)
+    return _retry(rows, footprint.sides(), footprint.largest_side(max_memory))
+
+
+def _retry(rows: Callable[[int, int], Iterator[Rows]], sides: range, side: int) -> Iterator[Rows]:
+    done = 0
     for _ in range(RETRIES + 1):
         try:
-            return upscale(side)
-        except RuntimeError as error:  # torch has no other class for the CPU's memory
-            if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error):
-                raise
-            reason = str(error).partition("\n")[0]
+            for part in rows(side, done):
+                done = part.stop
+                yield part
+            return
+        except RuntimeError as error:
+            reason = out_of_memory(error)
         if side == sides[0]:
             break
         _log.warning("out of memory with tiles of %d LR pixels: halved", side)
@@ -110,3 +117,11 @@ def fit(
         f"out of memory even with tiles of {side} LR pixels ({reason}); free some, use the CPU, or "
         "ask for a smaller output"
     )
+
+
+def out_of_memory(error: RuntimeError) -> str:
+    """What torch says of a full memory, in one line; any other error is raised again."""
+    # For the CPU's memory torch has no class of its own.
+    if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error):
+        raise error
+    return str(error).partition("\n")[0]

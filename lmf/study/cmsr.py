@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 
 from lmf.checkpoint import load_model, write_cmsr
-from lmf.core.coords import cell_of
 from lmf.core.errors import ConfigError
 from lmf.core.inputs import target_size
 from lmf.data.sets import ImageSet, open_set
 from lmf.model import Lmf
-from lmf.render.cmsr import CmsrMeter, CmsrTable, candidates, fit_steps
-from lmf.render.dense import render_image
+from lmf.render.cmsr import NO_SHIFT, CmsrMeter, CmsrTable, candidates, fit_steps
+from lmf.render.dense import Painter
+from lmf.render.options import Options
 from lmf.study.evaluate import as_tensor, make_pair
 
 LARGEST_LR = 96
@@ -49,7 +49,7 @@ def build_tables(
     tables = []
     for scale in scales:
         table = CmsrTable(scale, mse, (), set_name, len(chosen), seed)
-        meter = CmsrMeter(model.head.render_basis, model.render_mlp, candidates(scale))
+        meter = CmsrMeter(_painter(model), candidates(scale))
         for index in chosen:
             _measure(model, meter, pictures, index, scale)
             on_picture()
@@ -57,6 +57,13 @@ def build_tables(
         tables.append(replace(table, steps=fit_steps(torch.cat(meter.m), errors, mse)))
     write_cmsr(weights, tables)
     return tables
+
+
+def _painter(model: Lmf) -> Painter:
+    painter = model.renderer.choose(Options()).painter
+    if painter is None:
+        raise ConfigError(NO_SHIFT)
+    return painter
 
 
 def _check(scales: Sequence[float], mse: float, images: int) -> None:
@@ -73,16 +80,6 @@ def _measure(model: Lmf, meter: CmsrMeter, pictures: ImageSet, index: int, scale
     h, w = (min(n, LARGEST_LR) for n in lr.shape[-2:])
     top, left = (lr.shape[-2] - h) // 2, (lr.shape[-1] - w) // 2
     size = target_size((h, w), None, scale)
-    extent = cell_of(size, (h, w), model.config.max_scale)
-    cell = torch.tensor([[extent[0] * h, extent[1] * w]])
     with torch.no_grad():
         latents = model.encode(lr[..., top : top + h, left : left + w])
-        render_image(
-            model.cells(latents, cell),
-            model.head.render_basis,
-            model.render_mlp,
-            size,
-            cell,
-            ensemble=model.config.ensemble,
-            paint=meter,
-        )
+        model.render(latents, size, paint=meter)

@@ -125,7 +125,7 @@ def published_layout(costs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 def ratio_layout(bench: Bench) -> pd.DataFrame:
     """Ratios as text: what they are down, where across."""
     found = [
-        {"ratio": MEANING[one.name], "at": f"{one.case.model} {place(one.case)}"}
+        {"ratio": MEANING[one.name], "at": f"{one.case.model} {place(one.case)} {one.case.path}"}
         | {"value": f"{one.value:.2f}"}
         for one in bench.ratios
     ]

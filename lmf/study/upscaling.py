@@ -1,9 +1,12 @@
 """`lmf upscale`: one picture file to another."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+import torch
 from PIL import Image
 
 from lmf.checkpoint import load_model, read_cmsr
@@ -11,16 +14,24 @@ from lmf.core.errors import InputError
 from lmf.core.files import atomic_write
 from lmf.core.inputs import target_size
 from lmf.data.pictures import open_picture
+from lmf.data.row_files import Pixels, png_rows, tiff_rows
 from lmf.deploy.enhancer import Enhancer, output_mode
 from lmf.render.cmsr import CmsrTable
-from lmf.render.memory import MAX_PIXELS
-from lmf.render.result import Upscaled
+from lmf.render.memory import MAX_PIXELS, check_output
+from lmf.render.options import Kernel, Options
+from lmf.render.result import Rendering
 
 JPEG_QUALITY = 95
 """Of lossy formats; Pillow's default of 75 would undo what the model adds."""
 
 DEEP_FORMATS = ("PNG", "TIFF", "JPEG2000", "PPM")
 """Formats that keep 16-bit grey; Pillow would clip it at 255 for the others."""
+
+ROW_FORMATS = {"PNG": png_rows, "TIFF": tiff_rows}
+"""Formats that are written row by row; of the others the picture is made whole first."""
+
+LAYOUTS = {"L": (1, 8), "LA": (2, 8), "RGB": (3, 8), "RGBA": (4, 8), "I;16": (1, 16)}
+"""Channels and bits per channel of the modes that pictures are returned in."""
 
 
 def upscale_file(
@@ -33,13 +44,19 @@ def upscale_file(
     *,
     cmsr: bool = False,
     max_memory: int | None = None,
+    max_pixels: int = MAX_PIXELS,
+    dtype: torch.dtype | None = None,
+    kernel: Kernel = "auto",
 ) -> str:
     """Enlarge `source` into `target`; returns a line that says what was done, how and where.
 
     cmsr: render smooth parts coarsely, by the table that the weights' card has for `scale`.
-    max_memory: bytes above the weights; beyond them the picture is enlarged in tiles.
+    max_memory: bytes above the weights and the source; beyond them the picture is enlarged in tiles.
+    PNG and TIFF are written row by row, so that a picture may be larger. max_pixels, dtype, kernel:
+    see `Lmf.upscale`.
 
     Raises:
+        ConfigError: the model cannot be used so.
         InputError: the picture cannot be read or written, or scale and size make no sense.
         CheckpointError: the weights cannot be used, or have no such table.
         ResourceError: device or disk say no.
@@ -50,24 +67,57 @@ def upscale_file(
     if output[0] < picture.height or output[1] < picture.width:
         had = f"{picture.width}x{picture.height}"
         raise InputError(f"{source}: {output[1]}x{output[0]} is smaller than its {had}; enlarge it")
-    if output[0] * output[1] > MAX_PIXELS:
-        raise InputError(
-            f"{output[1]}x{output[0]} is more than {MAX_PIXELS:,} pixels; ask for fewer"
-        )
-    # What the format refuses, it refuses for one pixel too, before minutes of work.
-    _save(Image.new(output_mode(picture), (1, 1)), io.BytesIO(), target)
+    check_output(output, max_pixels)
+    name = _check_format(picture, output, target, max_memory)
     table = _table(weights, scale) if cmsr else None
     enhancer = Enhancer(load_model(weights), device)
-    told: list[Upscaled] = []
-    with atomic_write(target) as temporary, temporary.open("w+b") as file:
-        result = enhancer.enhance(
-            picture, size=output, max_memory=max_memory, cmsr=table, tell=told.append
-        )
-        _save(result, file, target)
+    options = Options(max_memory, max_pixels, table, dtype, kernel)
+    told: list[Rendering] = []
+    with atomic_write(target) as temporary:
+        parts = enhancer.stream(picture, size=output, options=options, tell=told.append)
+        _write(parts, picture, output, temporary, name, target)
     return (
-        f"{source} {picture.width}x{picture.height} -> {target} {result.width}x{result.height} "
-        f"with {weights.name} on {enhancer.device}, {_how(told[0])}"
+        f"{source} {picture.width}x{picture.height} -> {target} {output[1]}x{output[0]} "
+        f"with {weights.name} on {enhancer.device}, {_how(told[0], dtype)}"
     )
+
+
+def _check_format(
+    picture: Image.Image, output: tuple[int, int], target: Path, max_memory: int | None
+) -> str:
+    """Pillow's name of the format. What it refuses, it refuses before minutes of work."""
+    mode = output_mode(picture)
+    name = _format(mode, target)
+    _save(Image.new(mode, (1, 1)), io.BytesIO(), name, target)
+    channels, bits = LAYOUTS[mode]
+    held = output[0] * output[1] * channels * bits // 8
+    if name not in ROW_FORMATS and max_memory is not None and held > max_memory:
+        raise InputError(
+            f"{target}: {name} is written from the whole picture, {held:,} bytes, more than "
+            f"max_memory {max_memory:,}; use .png or .tif, which are written row by row"
+        )
+    return name
+
+
+def _write(
+    parts: Iterator[Pixels],
+    picture: Image.Image,
+    output: tuple[int, int],
+    file: Path,
+    name: str,
+    target: Path,
+) -> None:
+    """Write the rows of `picture` enlarged into `file`, which is to become `target`, of a format."""
+    mode, profile = output_mode(picture), picture.info.get("icc_profile")
+    if name in ROW_FORMATS:
+        with ROW_FORMATS[name](file, output, *LAYOUTS[mode], profile) as write:
+            for pixels in parts:
+                write(pixels)
+        return
+    result = Image.fromarray(np.concatenate(list(parts)))
+    result.info["icc_profile"] = profile
+    with file.open("w+b") as opened:
+        _save(result, opened, name, target)
 
 
 def _table(weights: Path, scale: float | None) -> CmsrTable:
@@ -76,11 +126,13 @@ def _table(weights: Path, scale: float | None) -> CmsrTable:
     return read_cmsr(weights, scale)
 
 
-def _how(upscaled: Upscaled) -> str:
-    """Which renderer ran, and what it left out."""
-    share = f", {upscaled.saved:.0%} of its queries saved" if upscaled.path == "cmsr" else ""
-    tiles = f" in {upscaled.tiles} tiles" if upscaled.tiles > 1 else ""
-    return f"{upscaled.path} renderer{tiles}{share}"
+def _how(rendering: Rendering, dtype: torch.dtype | None) -> str:
+    """Which renderer ran, why, and what it left out."""
+    kind = "" if dtype is None else f" in {str(dtype).removeprefix('torch.')}"
+    share = f", {rendering.saved:.0%} of its queries saved" if rendering.path == "cmsr" else ""
+    tiles = f" in {rendering.tiles} tiles" if rendering.tiles > 1 else ""
+    note = f" (not the kernel: {rendering.note})" if rendering.note else ""
+    return f"{rendering.path} renderer{kind}{note}{tiles}{share}"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -91,18 +143,19 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _save(picture: Image.Image, file: BinaryIO, target: Path) -> None:
-    """Encode `picture` in the format that the suffix of `target` names.
-
-    Raises:
-        InputError: there is no such format, or it cannot hold the picture.
-    """
+def _format(mode: str, target: Path) -> str:
+    """Pillow's name of the format that the suffix of `target` names; InputError for unfit ones."""
     Image.init()
     name = Image.EXTENSION.get(target.suffix.lower())
     if name not in Image.SAVE:
         raise InputError(f"{target}: unknown picture format {target.suffix!r}; use .png")
-    if picture.mode == "I;16" and name not in DEEP_FORMATS:
+    if mode == "I;16" and name not in DEEP_FORMATS:
         raise InputError(f"{target}: {name} cannot hold 16 bits; use .png or .tif")
+    return name
+
+
+def _save(picture: Image.Image, file: BinaryIO, name: str, target: Path) -> None:
+    """Encode `picture`; InputError if the format cannot hold it."""
     try:
         picture.save(file, name, icc_profile=picture.info.get("icc_profile"), quality=JPEG_QUALITY)
     except (OSError, ValueError) as error:

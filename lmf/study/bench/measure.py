@@ -56,7 +56,7 @@ class Decoded:
 
 
 def encode(subject: Subject, budget: Budget) -> Encoded:
-    """Time the encoder and what makes codes of its features; raises ResourceError as `dense` does."""
+    """Time the encoder and what makes codes of its features; raises ResourceError as `render` does."""
     watch = Stopwatch(subject.device)
     latents: list[Latents] = []
 
@@ -71,21 +71,24 @@ def encode(subject: Subject, budget: Budget) -> Encoded:
     return Encoded(latents[0], times)
 
 
-def dense(subject: Subject, latents: Latents, case: Case, budget: Budget) -> Decoded:
-    """Time our renderer.
+def render(subject: Subject, latents: Latents, case: Case, budget: Budget) -> Decoded:
+    """Time our renderer, by the case's path.
 
     Raises:
-        ResourceError: one run would take longer than the limit, as far as a small input tells.
+        ResourceError: one run would take longer than the limit, as far as a small input tells; the
+            kernel cannot run.
     """
     watch = Stopwatch(subject.device)
 
     def corner(side: int) -> None:
         small = subject.corner(side)
         there = small.encode(Stopwatch(subject.device))
-        small.dense(there, target_size(small.lr_size, None, case.scale), watch)
+        small.render(case.path, there, target_size(small.lr_size, None, case.scale), watch)
 
     _check_limit(subject, corner, watch, "decode", budget.limit)
-    times = _repeat(lambda: subject.dense(latents, case.size, watch), watch, "decode", budget)
+    times = _repeat(
+        lambda: subject.render(case.path, latents, case.size, watch), watch, "decode", budget
+    )
     return Decoded(times, 1.0)
 
 

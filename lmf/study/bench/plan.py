@@ -10,14 +10,16 @@ from lmf.core.config import Config, choose
 from lmf.core.errors import ConfigError
 from lmf.metrics.cost import LR_SIZE
 from lmf.nets.encoders import ENCODERS
+from lmf.render.kernels import Kernel
 from lmf.render.memory import MAX_PIXELS
 from lmf.study.upscaling import parse_size
 
 SCALES = (2.0, 4.0, 8.0, 12.0, 18.0, 30.0)
 """The paper's: its curves go from 2 to 30."""
 
-RenderPath = Literal["dense", "gather"]
-"""Ways to a whole image: our renderer; the original algorithm, which gathers for every query."""
+RenderPath = Literal["dense", "native", "triton", "gather"]
+"""Ways to a whole image: our renderer, by PyTorch or by a kernel; the original algorithm, which
+gathers for every query."""
 
 Precision = Literal["fp32", "bf16"]
 
@@ -145,6 +147,20 @@ def make_plan(
         runs=plan.runs if runs is None else runs,
         limit=plan.limit if limit is None else limit,
     )
+
+
+def with_kernel(plan: Plan, kernel: Kernel) -> Plan:
+    """The plan with every latent-modulated case of our renderer once more, by a kernel."""
+
+    def both(cases: Iterable[Case]) -> tuple[Case, ...]:
+        return tuple(one for case in cases for one in (case, *_by_kernel(case, kernel)))
+
+    return replace(plan, timed=both(plan.timed), memory=both(plan.memory))
+
+
+def _by_kernel(case: Case, kernel: Kernel) -> tuple[Case, ...]:
+    ours = case.path == "dense" and case.model.startswith("lm-")
+    return (replace(case, path=kernel),) if ours else ()
 
 
 def quick_plan(precision: Precision = "fp32") -> Plan:

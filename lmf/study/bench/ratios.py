@@ -42,7 +42,7 @@ def ratios(
     found = [
         (name, case, value)
         for case, row in by_case.items()
-        if case.model.startswith("lm-") and case.path == "dense"
+        if case.model.startswith("lm-") and case.path != "gather"
         for name, value in _of(row, by_case, ceilings, precision)
     ]
     found += [("peak_gb", one.case, one.peak / 1e9) for one in memory]

@@ -14,9 +14,10 @@ from lmf.core.errors import ResourceError
 from lmf.metrics.cost import cpu_name
 from lmf.metrics.machine import Ceilings, best, measure_ceilings
 from lmf.metrics.memory import peak_memory
+from lmf.render.kernels import best_kernel
 from lmf.study.bench.count import cost
-from lmf.study.bench.measure import Budget, Encoded, dense, encode, gather, seconds
-from lmf.study.bench.plan import Case, Plan, Skipped
+from lmf.study.bench.measure import Budget, Encoded, encode, gather, render, seconds
+from lmf.study.bench.plan import Case, Plan, Skipped, with_kernel
 from lmf.study.bench.ratios import ratios
 from lmf.study.bench.record import Bench, Memory, Provenance, Row, Seconds, Share
 from lmf.study.bench.subject import Subject, make_subject, whole_run
@@ -34,7 +35,12 @@ OnStep = Callable[[int, int, str], None]
 def run_bench(
     plan: Plan, device: torch.device, on_step: OnStep = lambda done, total, what: None
 ) -> Bench:
-    """Measure every case of the plan on the device; what does not fit the limit is named."""
+    """Measure every case of the plan on the device; what does not fit the limit is named.
+
+    Our renderer is measured in both its forms, by PyTorch and by the device's kernel.
+    """
+    kernel = best_kernel(device)
+    plan = plan if kernel is None else with_kernel(plan, kernel)
     ceilings = measure_ceilings(device, plan.precision)
     work = _Work(plan, device, on_step, skipped=list(plan.left_out))
     for key, cases in groupby(plan.timed, lambda c: (c.model, c.encoder, c.input)):
@@ -109,7 +115,7 @@ class _Work:
 
 
 def _time(subject: Subject, encoded: Encoded, case: Case, budget: Budget) -> _Timed:
-    decode = gather if case.path == "gather" else dense
+    decode = gather if case.path == "gather" else render
     decoded = decode(subject, encoded.latents, case, budget)
     spread = seconds(encoded, decoded, latent=subject.model.latent_mlp is not None)
     return _Timed(case, spread, len(decoded.times), decoded.queries)

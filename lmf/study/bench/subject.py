@@ -1,9 +1,9 @@
-"""One untrained model with an input: its stages, and its two ways to a whole image.
+"""One untrained model with an input: its stages, and its ways to a whole image.
 
 Weights do not matter here: the arithmetic is the same for every value.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,10 +11,15 @@ import torch
 from torch import Tensor
 
 from lmf.core.coords import cell_of, pixel_centres
+from lmf.core.errors import ResourceError
 from lmf.core.inputs import target_size
+from lmf.heads.local_attention import LocalAttention
+from lmf.metrics.machine import DTYPES
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Latents, Lmf, create_model
-from lmf.study.bench.plan import Case, Precision
+from lmf.render.dense import Painter, dense_painter
+from lmf.render.kernels import Kernel, kernel_painter, why_not
+from lmf.study.bench.plan import Case, Precision, RenderPath
 
 QUERIES = 30_000
 """Queries gathered at a time, as the original code evaluates them."""
@@ -57,10 +62,52 @@ class Subject:
         with self.mode(), encoder, watch.span("encode"):
             return self.model.encode(self.image)
 
+    def render(
+        self, path: RenderPath, latents: Latents, size: tuple[int, int], watch: Stopwatch
+    ) -> Tensor:
+        """By one of the ways: (B, 3, H, W), or (B, Q, 3) of "gather"."""
+        match path:
+            case "dense":
+                return self.dense(latents, size, watch)
+            case "gather":
+                return self.gather(latents, size, watch)
+            case kernel:
+                return self.by_kernel(kernel, latents, size, watch)
+
     def dense(self, latents: Latents, size: tuple[int, int], watch: Stopwatch) -> Tensor:
-        """Our renderer -> (B, 3, H, W). Times "decode", and in it "latent"."""
+        """Our renderer with PyTorch alone -> (B, 3, H, W). Times "decode", and in it "latent"."""
+        return self._render(latents, size, watch, self._dense)
+
+    def by_kernel(
+        self, kernel: Kernel, latents: Latents, size: tuple[int, int], watch: Stopwatch
+    ) -> Tensor:
+        """The same, painted by a kernel; ResourceError where that cannot run."""
+        return self._render(latents, size, watch, lambda: self._kernel(kernel))
+
+    def _render(
+        self,
+        latents: Latents,
+        size: tuple[int, int],
+        watch: Stopwatch,
+        painter: Callable[[], Painter | None],
+    ) -> Tensor:
         with self.mode(), watch.around(self.model, "cells", "latent"), watch.span("decode"):
-            return self.model.render(latents, size)
+            return self.model.render(latents, size, paint=painter())
+
+    def _dense(self) -> Painter | None:
+        """Painted by PyTorch, though the kernel might be the default; CiaoSR's pixels by no painter."""
+        basis = self.model.head.render_basis
+        if isinstance(basis, LocalAttention):
+            return None
+        return dense_painter(basis, self.model.render_mlp)
+
+    def _kernel(self, kernel: Kernel) -> Painter:
+        basis, mlp = self.model.head.render_basis, self.model.render_mlp
+        dtype = DTYPES[self.precision]
+        reason = why_not(kernel, basis, mlp, self.device, dtype)
+        if reason is not None:
+            raise ResourceError(reason)
+        return kernel_painter(kernel, basis, mlp, dtype)
 
     def gather(
         self, latents: Latents, size: tuple[int, int], watch: Stopwatch, queries: int | None = None
@@ -103,7 +150,7 @@ def whole_run(case: Case, precision: Precision, seed: int, device: torch.device)
 
 @dataclass(frozen=True)
 class Whole:
-    """Encode and render once. The result is that of `Subject.dense` or `Subject.gather`."""
+    """Encode and render once. The result is that of the `Subject`'s method."""
 
     case: Case
     subject: Subject
@@ -113,6 +160,4 @@ class Whole:
         watch = Stopwatch(subject.device)
         size = target_size(subject.lr_size, None, case.scale)
         latents = subject.encode(watch)
-        if case.path == "gather":
-            return subject.gather(latents, size, watch)
-        return subject.dense(latents, size, watch)
+        return subject.render(case.path, latents, size, watch)

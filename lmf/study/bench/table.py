@@ -34,7 +34,7 @@ def show(bench: Bench, console: Console) -> None:
     console.print(rows)
     ratios = Table("ratio", "at", "value", "goal", title="Ratios within this run")
     for ratio in bench.ratios:
-        at = f"{ratio.case.model} {place(ratio.case)}"
+        at = f"{ratio.case.model} {place(ratio.case)} {ratio.case.path}"
         ratios.add_row(MEANING[ratio.name], at, f"{ratio.value:.2f}", ratio.goal or "")
     console.print(ratios)
     for one in bench.skipped:
@@ -98,5 +98,7 @@ def _spread(spent: Spread) -> str:
 
 
 def _seconds(value: float) -> str:
-    """Three figures, from milliseconds up."""
+    """Three figures, from milliseconds up; two of what a GPU does in less."""
+    if value < 0.01:
+        return f"{value:.2g}"
     return f"{value:.3f}" if value < 10 else f"{value:.1f}"

@@ -1,0 +1,64 @@
+"""Compile a C file of the package for this very machine, once, and load it."""
+
+import ctypes
+import os
+import shutil
+import subprocess
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+from lmf.core.errors import ResourceError
+from lmf.core.files import atomic_write
+
+FLAGS = ("-std=gnu11", "-O3", "-march=native", "-shared", "-fPIC")
+"""GNU C fuses a product and a sum into one operation, as every BLAS does."""
+
+COMPILERS = ("cc", "gcc", "clang")
+
+PATIENCE = 120
+"""Seconds for a compiler."""
+
+
+class CompilationError(Exception):
+    """One line that says why there is no library."""
+
+
+@cache
+def library(package: str, name: str) -> ctypes.CDLL:
+    """The C file `name` of `package` as a library, compiled the first time that a machine asks for it.
+
+    It is kept in the user's cache, by its source, the compiler and the processor's instructions, so
+    that a home shared by several machines holds one for each.
+
+    Raises:
+        CompilationError: no compiler, or it fails, or its result cannot be stored or loaded.
+    """
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        raise CompilationError(f"there is no C compiler ({', '.join(COMPILERS)})")
+    source = files(package).joinpath(name).read_bytes()
+    target = _run([compiler, *FLAGS, "-dM", "-E", "-xc", os.devnull])  # all that it is built for
+    key = sha256(b"\0".join((source, target, " ".join(FLAGS).encode()))).hexdigest()[:16]
+    path = user_cache_path("lmf") / f"{Path(name).stem}-{key}.so"
+    try:
+        if not path.exists():
+            with atomic_write(path) as temporary:
+                _run([compiler, *FLAGS, "-xc", "-", "-o", str(temporary)], source)
+        return ctypes.CDLL(str(path))
+    except (OSError, ResourceError) as error:
+        raise CompilationError(f"{path}: {error}") from error
+
+
+def _run(command: list[str], given: bytes = b"") -> bytes:
+    try:
+        done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CompilationError(f"{command[0]} does not run: {error}") from error
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it does not say why"]
+        raise CompilationError(f"{command[0]} fails: {said[0]}")
+    return done.stdout

@@ -1,0 +1,197 @@
+"""The cells of a latent-modulated model rendered in one pass on a CPU, written in C.
+
+PyTorch takes a step per layer, and each reads and writes the activations of many cells; `native.c`
+keeps those of a few positions in registers and cache from the offset to RGB. It is compiled when it
+is first needed, for the very processor. `render.window` computes the same with PyTorch; it is the
+fallback, and the test.
+"""
+
+import ctypes
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from lmf.core.bundle import Cells, FeatureCode, FourierCode, Modulation
+from lmf.core.errors import ConfigError, ResourceError
+from lmf.core.windows import AxisWindows
+from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
+from lmf.heads.local_attention import LocalAttention
+from lmf.nets.modulated_mlp import ModulatedMlp
+from lmf.render.kernels.compiled import CompilationError, library
+from lmf.render.kernels.fit import WIDTH, misfit, packed, refuses_gradients, step
+
+COLOURS = 3
+
+SHARE = 64
+"""Cells that are worth a thread of their own."""
+
+_POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
+
+
+class _Rows(ctypes.Structure):
+    _fields_ = [("first", _POINTER), ("step", _LONG)]
+
+
+class _Job(ctypes.Structure):
+    """`job` of native.c."""
+
+    _fields_ = [
+        *((name, _LONG) for name in ("waves", "depth", "ky", "kx")),
+        *((name, _Rows) for name in ("y", "x", "code", "slope", "phase", "scale", "shift")),
+        *((name, _POINTER) for name in ("weight", "bias", "last", "last_bias")),
+        *((name, _LONG) for name in ("rows", "width", "columns")),
+        *((name, _POINTER) for name in ("start", "share", "out")),
+    ]
+
+
+def why_not(
+    basis: Basis | LocalAttention,
+    mlp: ModulatedMlp,
+    device: torch.device,
+    dtype: torch.dtype | None = None,
+) -> str | None:
+    """See `lmf.render.kernels.why_not`."""
+    if reason := misfit(basis, mlp):
+        return reason
+    dtype = dtype or mlp.linears[0].weight.dtype
+    if {dtype, mlp.linears[0].weight.dtype} != {torch.float32}:
+        return f"it computes in float32, not in {str(dtype).removeprefix('torch.')}"
+    if is_in_torch_dispatch_mode():
+        return "something watches PyTorch's operations, a counter or a tracer, and C has none"
+    if device.type != "cpu":
+        return f"the device is {device.type}, not a CPU"
+    try:
+        library("lmf.render.kernels", "native.c")
+    except CompilationError as error:
+        return str(error)
+    return None
+
+
+def painter(
+    basis: Basis | LocalAttention, mlp: ModulatedMlp, dtype: torch.dtype | None = None
+) -> "NativePainter":
+    """A painter of windows, for `render.dense`, with the weights as they are now.
+
+    Raises:
+        ConfigError: C cannot render such a model here, see `why_not`.
+    """
+    reason = why_not(basis, mlp, mlp.linears[0].weight.device, dtype)
+    if reason is not None or not isinstance(basis, FourierBasis | FeatureBasis):
+        raise ConfigError(f"no native renderer: {reason}; use the dense one")
+    first, *rest, last = mlp.linears
+    with torch.no_grad():
+        # What LIIF's first layer does is not a product of this width; its place is not read.
+        layers = [first if isinstance(basis, FourierBasis) else rest[0], *rest]
+        return NativePainter(
+            basis,
+            first,
+            torch.stack([layer.weight.T for layer in layers]),
+            torch.stack([layer.bias for layer in layers]),
+            last.weight.detach().clone(),
+            last.bias.detach().clone(),
+        )
+
+
+@dataclass(frozen=True)
+class NativePainter:
+    """Paints as `render.window.render_windows` does, in float32; records no gradients.
+
+    first: LIIF's first layer. weight: (depth, inputs, outputs) and bias: (depth, outputs) of the hidden
+    layers. last: (3, WIDTH). last_bias: (3,).
+    """
+
+    basis: FourierBasis | FeatureBasis
+    first: nn.Linear
+    weight: Tensor
+    bias: Tensor
+    last: Tensor
+    last_bias: Tensor
+
+    def __call__(self, cells: Cells, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
+        """Windows of N cells: y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, 3, Ky, Kx).
+
+        Raises:
+            ConfigError: gradients of the cells are asked for. ResourceError: there is no memory.
+        """
+        start, share = torch.zeros(1, dtype=torch.int32), torch.ones_like(x[:1])
+        return self._paint(cells, y, x, cell, (cell.shape[0], 1, 1), start, share, x.shape[1])
+
+    def paint_lines(
+        self,
+        cells: Cells,
+        y: Tensor,
+        x: Tensor,
+        cell: Tensor,
+        grid: tuple[int, int, int],
+        axis: AxisWindows,
+    ) -> Tensor:
+        """See `render.dense.LinePainter`; raises as calling does."""
+        width = len(axis.fraction)
+        return self._paint(cells, y, x, cell, grid, axis.start, axis.share, width)
+
+    def _paint(
+        self,
+        cells: Cells,
+        y: Tensor,
+        x: Tensor,
+        cell: Tensor,
+        grid: tuple[int, int, int],
+        start: Tensor,
+        share: Tensor,
+        columns: int,
+    ) -> Tensor:
+        code, slope, phase = self._basis(cells, cell)
+        if refuses_gradients(code):
+            raise ConfigError("the native renderer records no gradients; use torch.no_grad()")
+        modulation, none = cells.modulation or Modulation(None, None), torch.zeros_like(self.bias)
+        given = [
+            packed(none[None] if part is None else part.float())
+            for part in (y, x, code, slope, phase, modulation.scale, modulation.shift)
+        ]
+        batch, rows, width = grid
+        out = torch.zeros(batch, COLOURS, rows * y.shape[1], columns)
+        job = _Job(
+            isinstance(self.basis, FourierBasis), self.weight.shape[0], y.shape[1], x.shape[1],
+            *(_Rows(part.data_ptr(), step(part)) for part in given),
+            *(part.data_ptr() for part in (self.weight, self.bias, self.last, self.last_bias)),
+            rows, width, columns,
+            *(part.data_ptr() for part in (start, share, out)),
+        )  # fmt: skip
+        _run(job, batch * rows, width)
+        return out
+
+    def _basis(self, cells: Cells, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """`code`, `slope` and `phase` of native.c: what it reads of each cell, or of all."""
+        code, basis = cells.code, self.basis
+        if isinstance(basis, FourierBasis):
+            assert isinstance(code, FourierCode)
+            freq = code.freq if basis.position else torch.zeros_like(code.freq)
+            none = self.bias.new_zeros(1, WIDTH // 2)
+            return code.coef, freq, none if basis.phase is None else basis.phase(cell)
+        assert isinstance(code, FeatureCode)
+        layer = basis.absorb(self.first, code, cell)
+        slope = functional.pad(layer.weight, (0, 2 - layer.weight.shape[1]))
+        return layer.bias, slope[None], self.bias[:1]
+
+
+def _run(job: _Job, rows: int, width: int) -> None:
+    """Paint rows of cells on as many threads as PyTorch would take; none shares a line of another."""
+    threads = max(1, min(torch.get_num_threads(), rows, rows * width // SHARE))
+    bounds = [rows * i // threads * width for i in range(threads + 1)]
+    paint = library("lmf.render.kernels", "native.c").lmf_paint
+
+    def part(cells: tuple[int, int]) -> int:
+        return paint(ctypes.byref(job), *map(_LONG, cells))  # other threads run meanwhile
+
+    if threads == 1:
+        failed = [part((0, bounds[-1]))]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            failed = list(pool.map(part, pairwise(bounds)))
+    if any(failed):
+        raise ResourceError("out of memory for a window; free some, or use the dense renderer")

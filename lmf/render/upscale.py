@@ -1,0 +1,118 @@
+"""Enlarge an image in bounded memory: in tiles where it asks for them, row by row.
+
+A stream is all there is: the whole image is a stream whose rows are put together.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lmf.core.bundle import Cells, Latents, LazyCells
+from lmf.core.errors import ResourceError
+from lmf.heads.head import Head
+from lmf.render.memory import Footprint, check_output, fit, out_of_memory
+from lmf.render.options import Options
+from lmf.render.renderer import Renderer
+from lmf.render.result import Rendering, Rows, Upscaled, assemble
+from lmf.render.tiled import TiledCells
+
+
+class Model(Protocol):
+    """What upscaling asks of a model; `lmf.model.Lmf` says what each means."""
+
+    head: Head[Any]
+
+    def encode(self, image: Tensor) -> Latents: ...
+    def cells(
+        self, latents: Latents, cell: Tensor, rows: tuple[int, int] | None = None
+    ) -> Cells: ...
+    def cell(self, image: Tensor, size: tuple[int, int]) -> Tensor: ...
+    def footprint(
+        self, image: Tensor, size: tuple[int, int], *, streamed: bool = False
+    ) -> Footprint: ...
+    @property
+    def renderer(self) -> Renderer: ...
+
+
+class Stream(Iterator[Rows]):
+    """The rows of an enlarged image from top to bottom, made as they are asked for.
+
+    size: (H, W).
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        image: Tensor,
+        size: tuple[int, int],
+        options: Options,
+        *,
+        streamed: bool = True,
+    ) -> None:
+        check_output(size, options.max_pixels)
+        if options.cmsr is not None:
+            options.cmsr.check((image.shape[-2], image.shape[-1]), size)
+        self.size = size
+        self._model, self._image = model, image
+        with torch.no_grad():
+            self._painted = model.renderer.choose(options)
+        self._plan = model.footprint(image, size, streamed=streamed)
+        self._cells: LazyCells | TiledCells | None = None
+        self._rows = fit(self._start, self._plan, options.max_memory)
+
+    def __next__(self) -> Rows:
+        with torch.no_grad():
+            return next(self._rows)
+
+    def assemble(self) -> Tensor:
+        """All rows, (B, 3, H, W). Raises ResourceError if there is no memory for them."""
+        try:
+            return assemble(self, self.size[0])
+        except RuntimeError as error:
+            raise ResourceError(
+                f"no memory for an output of {self.size[1]}x{self.size[0]} "
+                f"({out_of_memory(error)}); ask for less, or stream it"
+            ) from error
+
+    @property
+    def rendering(self) -> Rendering:
+        """How the rows so far were made."""
+        tiles = 0 if self._cells is None else self._cells.tiles
+        painted = self._painted
+        return Rendering(path=painted.path, note=painted.note, saved=painted.saved, tiles=tiles)
+
+    def _start(self, side: int, first: int) -> Iterator[Rows]:
+        """The rows from `first` on, in tiles of `side`."""
+        self._cells = None  # what a larger side has left
+        model, image, size = self._model, self._image, self.size
+        cell, paint = model.cell(image, size), self._painted.painter
+        self._cells = encoded(model, image, cell, side, self._plan)
+        yield from model.renderer.rows(self._cells, image, size, cell, paint=paint, first=first)
+
+
+def whole(model: Model, image: Tensor, size: tuple[int, int], options: Options) -> Upscaled:
+    """All rows of a stream, and how they were made."""
+    stream = Stream(model, image, size, options, streamed=False)
+    rgb, how = stream.assemble(), stream.rendering
+    return Upscaled(rgb=rgb, path=how.path, saved=how.saved, tiles=how.tiles, note=how.note)
+
+
+def encoded(
+    model: Model, image: Tensor, cell: Tensor, side: int, plan: Footprint
+) -> LazyCells | TiledCells:
+    """The cells of an image, whose features are made whole or in tiles of `side` LR pixels."""
+    if plan.reach is None or side >= max(plan.lr_size):
+        latents = model.encode(image)
+        return LazyCells(
+            plan.lr_size, lambda start, stop: model.cells(latents, cell, (start, stop))
+        )
+    return TiledCells(
+        image,
+        side,
+        plan.reach,
+        model.head.reach,
+        lambda part: model.encode(part).code,
+        lambda code, start, stop: model.cells(Latents(image, code), cell, (start, stop)),
+    )
