@@ -29,6 +29,10 @@ BAND = 1 << 11
 WINDOWS = 1 << 21
 """Floats of windows that are blended at a time, at least one LR row: 8 MB."""
 
+LINE_BANDS = 4
+"""Bands are so many times as large for a painter that keeps no windows. It has threads of its own, and
+those of PyTorch, which spin for a while after each operation, are then less often in their way."""
+
 GPU_BANDS = 32
 """Bands are so many times as large there: launching a kernel costs more than missing a cache."""
 
@@ -138,6 +142,7 @@ def _blend_rows(
     y = axis_windows(h, size[0], ensemble, cell.device)
     x = axis_windows(w, size[1], ensemble, cell.device)
     rows = band_rows(batch, w, 3 * y.positions * x.positions, cell.device)
+    rows *= LINE_BANDS if isinstance(paint, LinePainter) else 1
     rest: Tensor | None = None
     for start in range(y.reads(range(first, first + 1)).start, h, rows):
         stop = min(start + rows, h)
