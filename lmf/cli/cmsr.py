@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from lmf.cli.options import DeviceOption, ProfileOption
+from lmf.cli.options import DeviceOption, KernelOption, ProfileOption
 
 app = typer.Typer(help="Render smooth parts of a picture coarsely: build the tables for it.")
 
@@ -49,8 +49,9 @@ def check(
     set_name: Annotated[str, typer.Option("--set", help="Pictures to enlarge.")] = "photos-test",
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
+    kernel: KernelOption = "auto",
 ) -> None:
-    """Enlarge pictures fully and by CMSR: what is lost in dB, what is saved in time.
+    """Enlarge pictures fully and by CMSR, both by one renderer: what is lost in dB, what is saved in time.
 
     Example: lmf cmsr check no-cross-scale --scale 8 --scale 16
     """
@@ -61,6 +62,6 @@ def check(
     from lmf.study.params import weights_of
 
     chosen = choose_device(device)
-    found = check_tables(weights_of(model, profile), scales, set_name, chosen)
-    typer.echo(f"{model} on {chosen}, {torch.get_num_threads()} threads, fp32")
+    path, found = check_tables(weights_of(model, profile), scales, set_name, chosen, kernel)
+    typer.echo(f"{model} on {chosen}, {torch.get_num_threads()} threads, fp32, {path} renderer")
     typer.echo(savings_table(found))

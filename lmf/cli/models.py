@@ -2,11 +2,11 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from lmf.cli.options import DeviceOption, ProfileOption
+from lmf.cli.options import DeviceOption, KernelOption, ProfileOption
 
 
 def upscale(
@@ -35,12 +35,7 @@ def upscale(
         bool,
         typer.Option("--bf16", help="bfloat16 products in the renderer: over 65 dB from fp32."),
     ] = False,
-    kernel: Annotated[
-        Literal["auto", "dense", "native", "triton"],
-        typer.Option(
-            help="Renderer: PyTorch (dense), C for CPUs (native), the GPU's (triton), or the best."
-        ),
-    ] = "auto",
+    kernel: KernelOption = "auto",
 ) -> None:
     """Enlarge a picture. PNG and TIFF are written row by row, and may be larger than the memory.
 

@@ -13,6 +13,7 @@ from lmf.metrics.quality import scores
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Lmf
 from lmf.render.cmsr import CmsrTable
+from lmf.render.options import Kernel, Options
 from lmf.study.evaluate import Pair, as_tensor, make_pair
 
 RUNS = 3
@@ -42,28 +43,34 @@ def check_tables(
     scales: Sequence[float],
     set_name: str,
     device: torch.device,
+    kernel: Kernel = "auto",
     *,
     root: Path = Path(),
     on_picture: Callable[[], None] = lambda: None,
-) -> list[Saving]:
-    """Enlarge every picture of a set fully and by CMSR.
+) -> tuple[str, list[Saving]]:
+    """Enlarge every picture of a set fully and by CMSR; returns which renderer painted, and the savings.
 
     Raises:
         CheckpointError: the card has no table for a scale. DataError: the set is missing.
     """
     tables = [read_cmsr(weights, scale) for scale in scales]
     model, pictures = load_model(weights).to(device), open_set(set_name, root / "data")
-    found = []
+    path, found = model.renderer.choose(Options(kernel=kernel)).path, []
     for table in tables:
         for index in range(len(pictures.hr)):
             pair = make_pair(pictures, index, table.scale)
-            found.append(_compare(model, pair, table, Stopwatch(device), device))
+            found.append(_compare(model, pair, table, Stopwatch(device), device, kernel))
             on_picture()
-    return found
+    return path, found
 
 
 def _compare(
-    model: Lmf, pair: Pair, table: CmsrTable, watch: Stopwatch, device: torch.device
+    model: Lmf,
+    pair: Pair,
+    table: CmsrTable,
+    watch: Stopwatch,
+    device: torch.device,
+    kernel: Kernel,
 ) -> Saving:
     lr = as_tensor(pair.lr).to(device)
     seconds = []
@@ -71,9 +78,9 @@ def _compare(
         with watch.span("encode"), torch.no_grad():
             model.encode(lr)
         with watch.span("full"):
-            full = model.upscale(lr, scale=table.scale)
+            full = model.upscale(lr, scale=table.scale, kernel=kernel)
         with watch.span("coarse"):
-            coarse = model.upscale(lr, scale=table.scale, cmsr=table)
+            coarse = model.upscale(lr, scale=table.scale, cmsr=table, kernel=kernel)
         seconds.append(watch.read())
     encode, fully, coarsely = (
         min(one[name] for one in seconds) for name in ("encode", "full", "coarse")
