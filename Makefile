@@ -5,8 +5,8 @@ STAMP := .venv/.installed
 # Stages call `lmf` and `python` by name; both must be the environment's.
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-NEW_ENOUGH = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11))' 2>/dev/null)
-REQUIRE_PYTHON = $(if $(filter True,$(NEW_ENOUGH)),,$(error '$(PYTHON)' is not Python 3.11 or newer; \
+NEW_ENOUGH = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11, 5))' 2>/dev/null)
+REQUIRE_PYTHON = $(if $(filter True,$(NEW_ENOUGH)),,$(error '$(PYTHON)' is not Python 3.11.5 or newer, which the pinned packages need; \
 name one that is: make PYTHON=python3.12 $(MAKECMDGOALS)))
 
 .PHONY: help venv install repro test test-slow lint format lab report clean
