@@ -21,10 +21,12 @@ from lmf.heads.ciaosr import CiaoSrHead
 from lmf.heads.head import Head
 from lmf.heads.liif import LiifHead
 from lmf.heads.lte import LteHead
+from lmf.nets.convolution import Convolve
 from lmf.nets.cross_scale import CrossScaleAttention
 from lmf.nets.encoders import create_encoder, encoder_config
 from lmf.nets.mlp import Mlp
 from lmf.nets.modulated_mlp import ModulatedMlp
+from lmf.nets.winograd import fastest
 from lmf.render.cmsr import CmsrTable
 from lmf.render.dense import Painter
 from lmf.render.gather import render_queries, sample_bilinear
@@ -99,16 +101,20 @@ class Lmf(nn.Module):
         """
         return self.render(self.encode(image), target_size(check_image(image), size, scale))
 
-    def encode(self, image: Tensor) -> Latents:
-        """Encoder and head: (B, 3, h, w) in [0, 1] -> Latents. Needed once per image."""
+    def encode(self, image: Tensor, *, convolve: Convolve | None = None) -> Latents:
+        """Encoder and head: (B, 3, h, w) in [0, 1] -> Latents. Needed once per image.
+
+        convolve: computes 3x3 convolutions, by default the fastest way there is.
+        """
         check_image(image)
         check_kind(image, next(self.parameters()))
         x = (image - 0.5) / 0.5
         if x.device.type == "cpu":  # convolutions are faster there with a pixel's channels together
             x = x.contiguous(memory_format=torch.channels_last)
-        feature = self.encoder(x)
+        convolve = convolve or fastest(x)
+        feature = self.encoder(x, convolve)
         context = feature if self.cross_scale is None else self.cross_scale(feature)
-        return Latents(image, self.head.code(feature, context))
+        return Latents(image, self.head.code(feature, context, convolve))
 
     def cells(self, latents: Latents, cell: Tensor, rows: tuple[int, int] | None = None) -> Cells:
         """Latent MLP, run once per LR pixel: Latents, cell (B, 2) in half LR pixels -> Cells.

@@ -5,11 +5,12 @@ import shutil
 import pytest
 import torch
 
+from lmf.core import compiled
+from lmf.core.compiled import CompilationError
 from lmf.core.errors import ConfigError
 from lmf.model import create_model
 from lmf.render.dense import render_image
-from lmf.render.kernels import compiled, native
-from lmf.render.kernels.compiled import CompilationError
+from lmf.render.kernels import native
 
 CPU = torch.device("cpu")
 SMALL = {"hidden": [24]}

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmf.core.errors import InputError, ResourceError
+from lmf.nets.winograd import fastest
 from lmf.render.memory import RETRIES
 from lmf.render.result import assemble
 from lmf.render.tiles import Reach, cut_axis, widest
@@ -40,7 +41,8 @@ def whole_and_tiled(model, lr_size, size, side):
         whole = model(image, size=size)
     cell = model.cell(image, size)
     with torch.no_grad():
-        cells = encoded(model, image, cell, side, model.footprint(image, size))
+        plan = model.footprint(image, size)
+        cells = encoded(model, image, cell, side, plan, fastest(image))
         tiled = assemble(model.renderer.rows(cells, image, size, cell), size[0])
     assert cells.tiles > 1
     return whole, tiled
@@ -100,11 +102,11 @@ def full_above(model, monkeypatch, pixels, error=torch.OutOfMemoryError):
     """Let the encoder run out of memory for more than so many LR pixels; returns what it was given."""
     seen, encode = [], model.encoder.forward
 
-    def forward(x):
+    def forward(x, convolve):
         seen.append(x.shape[-2] * x.shape[-1])
         if seen[-1] > pixels:
             raise error("out of memory: tried to allocate")
-        return encode(x)
+        return encode(x, convolve)
 
     monkeypatch.setattr(model.encoder, "forward", forward)
     return seen
@@ -132,7 +134,7 @@ def test_out_of_memory_everywhere_is_an_error_after_a_few_tries(small_model, mon
 def test_other_errors_of_torch_are_not_taken_for_a_full_memory(small_model, monkeypatch):
     model = small_model("lm-lte")
 
-    def broken(x):
+    def broken(x, convolve):
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
     monkeypatch.setattr(model.encoder, "forward", broken)

@@ -18,6 +18,7 @@ from lmf.core.bundle import Code, ContextCode, FeatureCode
 from lmf.heads.basis import FeatureBasis
 from lmf.heads.head import Head, pixel_features
 from lmf.heads.local_attention import ALL, LocalAttention
+from lmf.nets.convolution import Convolve, convolve
 from lmf.nets.mlp import Mlp
 
 
@@ -70,7 +71,7 @@ class CiaoSrHead(Head[ContextCode]):
         else:  # a second name, not a second child: its parameters must not be saved twice
             object.__setattr__(self, "render_basis", self.basis)
 
-    def code(self, feature: Tensor, context: Tensor) -> ContextCode:
+    def code(self, feature: Tensor, context: Tensor, convolve: Convolve = convolve) -> ContextCode:
         """Local features, compressed by the prenet in the latent-modulated form; and non-local ones."""
         local = pixel_features(feature, self.unfold)
         return ContextCode(

@@ -9,6 +9,7 @@ from torch.nn import functional
 from lmf.core.bundle import Code
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import ALL, LocalAttention
+from lmf.nets.convolution import Convolve, convolve
 
 C = TypeVar("C", bound=Code)
 
@@ -36,10 +37,11 @@ class Head(nn.Module, Generic[C]):
     made: int
 
     @abstractmethod
-    def code(self, feature: Tensor, context: Tensor) -> C:
+    def code(self, feature: Tensor, context: Tensor, convolve: Convolve = convolve) -> C:
         """Encoder features (B, C, h, w) -> code with leading dimensions (B, h, w).
 
         context: the features after cross-scale attention, or `feature` itself where there is none.
+        convolve: computes 3x3 convolutions, if there are any.
         """
 
     @abstractmethod

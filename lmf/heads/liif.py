@@ -7,6 +7,7 @@ from lmf.core.bundle import FeatureCode
 from lmf.heads.basis import FeatureBasis
 from lmf.heads.head import Head, pixel_features
 from lmf.heads.local_attention import ALL
+from lmf.nets.convolution import Convolve, convolve
 
 
 class LiifHead(Head[FeatureCode]):
@@ -30,7 +31,7 @@ class LiifHead(Head[FeatureCode]):
         self.held, self.made = code, channels + 2 * code
         self.render_basis = FeatureBasis(compressed, cell, position) if compressed else self.basis
 
-    def code(self, feature: Tensor, context: Tensor) -> FeatureCode:
+    def code(self, feature: Tensor, context: Tensor, convolve: Convolve = convolve) -> FeatureCode:
         """(B, C, h, w) -> (B, h, w, C or 9 C)."""
         return FeatureCode(pixel_features(context, self.unfold))
 

@@ -7,6 +7,7 @@ from lmf.core.bundle import FourierCode
 from lmf.heads.basis import FourierBasis
 from lmf.heads.head import Head
 from lmf.heads.local_attention import ALL
+from lmf.nets.convolution import Convolve, convolve
 
 
 class LteHead(Head[FourierCode]):
@@ -33,10 +34,10 @@ class LteHead(Head[FourierCode]):
         else:  # a second name, not a second child: its phase must not be saved twice
             object.__setattr__(self, "render_basis", self.basis)
 
-    def code(self, feature: Tensor, context: Tensor) -> FourierCode:
+    def code(self, feature: Tensor, context: Tensor, convolve: Convolve = convolve) -> FourierCode:
         """Amplitudes and frequencies by one 3x3 convolution each."""
-        coef = self.coef(context).permute(0, 2, 3, 1)
-        freq = self.freq(context).permute(0, 2, 3, 1)
+        coef = convolve(self.coef, context).permute(0, 2, 3, 1)
+        freq = convolve(self.freq, context).permute(0, 2, 3, 1)
         return FourierCode(coef, freq.unflatten(-1, (-1, 2)))
 
     def latent_input(self, code: FourierCode, cell: Tensor, rows: slice = ALL) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from lmf.nets.attention import AttentionKind, create_attention, reach
+from lmf.nets.convolution import Convolve, convolve
 from lmf.nets.encoder import Encoder
 
 
@@ -65,9 +66,14 @@ class ResidualBlock(nn.Module):
         self.attention = create_attention(config.attention, channels)
         self.residual_scale = config.residual_scale
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, C, h, w) -> the same shape."""
-        return torch.add(x, self.attention(self.body(x)), alpha=self.residual_scale)
+        first, _, second = self.body
+        inside = convolve(first, x, relu=True)
+        if isinstance(self.attention, nn.Identity):
+            return convolve(second, inside, add=x, scale=self.residual_scale)
+        residual = self.attention(convolve(second, inside))
+        return torch.add(x, residual, alpha=self.residual_scale)
 
 
 class Edsr(Encoder):
@@ -93,10 +99,11 @@ class Edsr(Encoder):
         """Input, shallow features; a block's input, inside and output; a copy."""
         return 6 * self.config.channels
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> (B, channels, h, w)."""
-        shallow = self.head(x)
+        *blocks, last = self.body
+        shallow = convolve(self.head[0], x)
         deep = shallow
-        for layer in self.body:
-            deep = self._run(layer, deep)
-        return shallow + deep
+        for block in blocks:
+            deep = self._run(block, deep, convolve)
+        return convolve(last, deep, add=shallow)

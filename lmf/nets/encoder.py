@@ -6,6 +6,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from lmf.nets.convolution import Convolve, convolve
+
 
 class Encoder(nn.Module):
     """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w), any h, w >= 1; dtype and device follow.
@@ -39,8 +41,11 @@ class Encoder(nn.Module):
         """
 
     @abstractmethod
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w)."""
+    def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
+        """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w).
+
+        convolve: computes the 3x3 convolutions and what follows them.
+        """
 
     def _run(self, block: nn.Module, *inputs: Any) -> Tensor:
         """`block(*inputs)`, with the encoder's promise about checkpointing."""

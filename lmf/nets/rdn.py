@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lmf.nets.attention import AttentionKind, create_attention, reach
+from lmf.nets.convolution import Convolve, convolve
 from lmf.nets.encoder import Encoder
 
 
@@ -49,9 +50,9 @@ class DenseLayer(nn.Module):
         convolution = nn.Conv2d(inputs, growth, kernel, padding=kernel // 2)
         self.conv = nn.Sequential(convolution, nn.ReLU(inplace=True))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, inputs, h, w) -> (B, inputs + growth, h, w)."""
-        return torch.cat((x, self.conv(x)), dim=1)
+        return torch.cat((x, convolve(self.conv[0], x, relu=True)), dim=1)
 
 
 class ResidualDenseBlock(nn.Module):
@@ -65,9 +66,12 @@ class ResidualDenseBlock(nn.Module):
         self.LFF = nn.Conv2d(widths[-1], config.growth0, 1)
         self.attention = create_attention(config.attention, config.growth0)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, G0, h, w) -> the same shape."""
-        return x + self.attention(self.LFF(self.convs(x)))
+        inside = x
+        for layer in self.convs:
+            inside = layer(inside, convolve)
+        return x + self.attention(self.LFF(inside))
 
 
 class Rdn(Encoder):
@@ -103,12 +107,13 @@ class Rdn(Encoder):
         block = config.growth0 + config.layers * config.growth
         return kept + max(kept, 2 * block) + 6 * config.growth0
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> (B, growth0, h, w)."""
-        shallow = self.SFENet1(x)
-        deep = self.SFENet2(shallow)
+        shallow = convolve(self.SFENet1, x)
+        deep = convolve(self.SFENet2, shallow)
         outputs = []
         for block in self.RDBs:
-            deep = self._run(block, deep)
+            deep = self._run(block, deep, convolve)
             outputs.append(deep)
-        return shallow + self.GFF(torch.cat(outputs, dim=1))
+        fuse, last = self.GFF
+        return convolve(last, fuse(torch.cat(outputs, dim=1)), add=shallow)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lmf.core.errors import ConfigError
+from lmf.nets.convolution import Convolve, convolve
 from lmf.nets.encoder import Encoder
 from lmf.nets.window_attention import WindowAttention, from_windows, shift_mask, to_windows
 
@@ -99,9 +100,10 @@ class ResidualSwinGroup(nn.Module):
         self.residual_group = SwinGroup(config, depth)
         self.conv = nn.Conv2d(config.embed, config.embed, 3, padding=1)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, mask: Tensor, convolve: Convolve = convolve) -> Tensor:
         """x (B, H, W, C), mask (n, N, N) -> (B, H, W, C)."""
-        return x + _channels_last(self.conv(_channels_first(self.residual_group(x, mask))))
+        inside = _channels_first(self.residual_group(x, mask))
+        return _channels_last(convolve(self.conv, inside, add=_channels_first(x)))
 
 
 class SwinIr(Encoder):
@@ -147,22 +149,23 @@ class SwinIr(Encoder):
         config = self.config
         return 11 * config.embed + 3 * config.heads * config.window**2 // 2
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w)."""
         h, w = x.shape[-2:]
-        shallow = self.conv_first(pad_to_windows(x, self.config.window))
-        deep = shallow + self.conv_after_body(self._body(shallow))
+        shallow = convolve(self.conv_first, pad_to_windows(x, self.config.window))
+        deep = convolve(self.conv_after_body, self._body(shallow, convolve), add=shallow)
         height, width = deep.shape[-2:]
+        last, leaky = self.conv_before_upsample
         # a crop as negative padding gives a new tensor, whose strides torch.export can follow
-        return functional.pad(self.conv_before_upsample(deep), (0, w - width, 0, h - height))
+        return functional.pad(leaky(convolve(last, deep)), (0, w - width, 0, h - height))
 
-    def _body(self, shallow: Tensor) -> Tensor:
+    def _body(self, shallow: Tensor, convolve: Convolve) -> Tensor:
         window = self.config.window
         height, width = shallow.shape[-2:]
         mask = shift_mask(height, width, window, window // 2, like=shallow)
         x = self.patch_embed(_channels_last(shallow))
         for layer in self.layers:
-            x = self._run(layer, x, mask)
+            x = self._run(layer, x, mask, convolve)
         return _channels_first(self.norm(x))
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 from lmf.core.bundle import Cells, Latents, LazyCells
 from lmf.core.errors import ResourceError
 from lmf.heads.head import Head
+from lmf.nets.convolution import Convolve, convolve
+from lmf.nets.winograd import fastest
 from lmf.render.memory import Footprint, check_output, fit, out_of_memory
 from lmf.render.options import Options
 from lmf.render.renderer import Renderer
@@ -24,7 +26,7 @@ class Model(Protocol):
 
     head: Head[Any]
 
-    def encode(self, image: Tensor) -> Latents: ...
+    def encode(self, image: Tensor, *, convolve: Convolve | None = None) -> Latents: ...
     def cells(
         self, latents: Latents, cell: Tensor, rows: tuple[int, int] | None = None
     ) -> Cells: ...
@@ -58,6 +60,7 @@ class Stream(Iterator[Rows]):
         self._model, self._image = model, image
         with torch.no_grad():
             self._painted = model.renderer.choose(options)
+            self._convolve = convolve if options.kernel == "dense" else fastest(image)
         self._plan = model.footprint(image, size, streamed=streamed)
         self._cells: LazyCells | TiledCells | None = None
         self._rows = fit(self._start, self._plan, options.max_memory)
@@ -88,7 +91,7 @@ class Stream(Iterator[Rows]):
         self._cells = None  # what a larger side has left
         model, image, size = self._model, self._image, self.size
         cell, paint = model.cell(image, size), self._painted.painter
-        self._cells = encoded(model, image, cell, side, self._plan)
+        self._cells = encoded(model, image, cell, side, self._plan, self._convolve)
         yield from model.renderer.rows(self._cells, image, size, cell, paint=paint, first=first)
 
 
@@ -100,11 +103,11 @@ def whole(model: Model, image: Tensor, size: tuple[int, int], options: Options) 
 
 
 def encoded(
-    model: Model, image: Tensor, cell: Tensor, side: int, plan: Footprint
+    model: Model, image: Tensor, cell: Tensor, side: int, plan: Footprint, convolve: Convolve
 ) -> LazyCells | TiledCells:
     """The cells of an image, whose features are made whole or in tiles of `side` LR pixels."""
     if plan.reach is None or side >= max(plan.lr_size):
-        latents = model.encode(image)
+        latents = model.encode(image, convolve=convolve)
         return LazyCells(
             plan.lr_size, lambda start, stop: model.cells(latents, cell, (start, stop))
         )
@@ -113,6 +116,6 @@ def encoded(
         side,
         plan.reach,
         model.head.reach,
-        lambda part: model.encode(part).code,
+        lambda part: model.encode(part, convolve=convolve).code,
         lambda code, start, stop: model.cells(Latents(image, code), cell, (start, stop)),
     )

@@ -17,12 +17,12 @@ from torch.nn import functional
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from lmf.core.bundle import Cells, FeatureCode, FourierCode, Modulation
+from lmf.core.compiled import CompilationError, library
 from lmf.core.errors import ConfigError, ResourceError
 from lmf.core.windows import AxisWindows
 from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.kernels.compiled import CompilationError, library
 from lmf.render.kernels.fit import WIDTH, misfit, packed, refuses_gradients, step
 
 COLOURS = 3

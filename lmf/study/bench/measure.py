@@ -16,7 +16,7 @@ from lmf.core.errors import ResourceError
 from lmf.core.inputs import target_size
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Latents
-from lmf.study.bench.plan import Case
+from lmf.study.bench.plan import Case, RenderPath
 from lmf.study.bench.record import Seconds, Spread
 from lmf.study.bench.subject import PROBE, QUERIES, Subject
 
@@ -41,7 +41,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What all scales and paths of a model share: its latents, and what they took."""
+    """What all scales of a model share: its latents, and what they took."""
 
     latents: Latents
     times: Times
@@ -55,16 +55,16 @@ class Decoded:
     queries: float
 
 
-def encode(subject: Subject, budget: Budget) -> Encoded:
+def encode(subject: Subject, path: RenderPath, budget: Budget) -> Encoded:
     """Time the encoder and what makes codes of its features; raises ResourceError as `render` does."""
     watch = Stopwatch(subject.device)
     latents: list[Latents] = []
 
     def run() -> None:
-        latents[:] = [subject.encode(watch)]
+        latents[:] = [subject.encode(watch, path)]
 
     def corner(side: int) -> None:
-        subject.corner(side).encode(watch)
+        subject.corner(side).encode(watch, path)
 
     _check_limit(subject, corner, watch, "encode", budget.limit)
     times = _repeat(run, watch, "encode", budget)

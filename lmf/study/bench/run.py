@@ -76,17 +76,18 @@ class _Work:
     done: int = 0
 
     def time(self, cases: list[Case]) -> None:
-        """Time cases that share model, encoder and input: these are encoded once."""
+        """Time cases that share model, encoder and input: these are encoded once, or once by a kernel."""
         plan = self.plan
         budget = Budget(plan.runs, plan.limit)
         subject = make_subject(cases[0], plan.precision, plan.seed, self.device)
-        encoded: Encoded | None = None
+        encoded: dict[bool, Encoded] = {}
         for case in cases:
             self._step(str(case))
             with self._or_skip(case, "time"):
-                if encoded is None:
-                    encoded = encode(subject, budget)
-                self.timed.append(_time(subject, encoded, case, budget))
+                native = case.path == "native"
+                if native not in encoded:
+                    encoded[native] = encode(subject, case.path, budget)
+                self.timed.append(_time(subject, encoded[native], case, budget))
 
     def peak(self, case: Case) -> None:
         """Measure the peak memory of a case."""

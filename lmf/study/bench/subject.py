@@ -17,6 +17,8 @@ from lmf.heads.local_attention import LocalAttention
 from lmf.metrics.machine import DTYPES
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Latents, Lmf, create_model
+from lmf.nets.convolution import convolve
+from lmf.nets.winograd import fastest
 from lmf.render.dense import Painter, dense_painter
 from lmf.render.kernels import Kernel, kernel_painter, why_not
 from lmf.study.bench.plan import Case, Precision, RenderPath
@@ -56,11 +58,12 @@ class Subject:
             with torch.autocast(self.device.type, torch.bfloat16):
                 yield
 
-    def encode(self, watch: Stopwatch) -> Latents:
-        """Times "encode", and in it "encoder"."""
+    def encode(self, watch: Stopwatch, path: RenderPath = "dense") -> Latents:
+        """Times "encode", and in it "encoder". The CPU's kernel has convolutions of its own."""
         encoder = watch.around(self.model.encoder, "forward", "encoder")
         with self.mode(), encoder, watch.span("encode"):
-            return self.model.encode(self.image)
+            way = fastest(self.image) if path == "native" else convolve
+            return self.model.encode(self.image, convolve=way)
 
     def render(
         self, path: RenderPath, latents: Latents, size: tuple[int, int], watch: Stopwatch
@@ -159,5 +162,5 @@ class Whole:
         subject, case = self.subject, self.case
         watch = Stopwatch(subject.device)
         size = target_size(subject.lr_size, None, case.scale)
-        latents = subject.encode(watch)
+        latents = subject.encode(watch, case.path)
         return subject.render(case.path, latents, size, watch)

@@ -1,0 +1,170 @@
+"""3x3 convolutions on a CPU with a quarter of the products, and what follows them, written in C.
+
+See `winograd.c`. It is compiled when it is first needed, for the very processor. Results differ from
+PyTorch's by rounding alone.
+"""
+
+import ctypes
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
+
+from lmf.core.compiled import CompilationError, library
+from lmf.core.errors import ConfigError
+from lmf.core.threads import run_in_parts
+from lmf.nets.convolution import Convolve, convolve
+
+TILE = 4
+"""Pixels a side that one tile results in."""
+
+LANES = 16
+"""Input channels are read in groups of so many."""
+
+BLOCK = 24
+"""Tiles that are worth a thread of their own: `BLOCK` of winograd.c."""
+
+_POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
+
+
+class _Pixels(ctypes.Structure):
+    _fields_ = [("first", _POINTER), ("step", _LONG)]
+
+
+class _Job(ctypes.Structure):
+    """`job` of winograd.c."""
+
+    _fields_ = [
+        *((name, _LONG) for name in ("height", "width", "inputs", "outputs")),
+        ("input", _Pixels),
+        *((name, _POINTER) for name in ("filter", "bias")),
+        ("relu", _LONG),
+        ("add", _Pixels),
+        ("scale", ctypes.c_float),
+        ("out", _POINTER),
+    ]
+
+
+def why_not(like: Tensor) -> str | None:
+    """One line that says why convolutions of such a tensor are left to PyTorch; None if they are not."""
+    if like.device.type != "cpu":
+        return f"the device is {like.device.type}, not a CPU"
+    kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else like.dtype
+    if {kind, like.dtype} != {torch.float32}:
+        return f"it computes in float32, not in {str(kind).removeprefix('torch.')}"
+    if torch.is_grad_enabled():
+        return "gradients are recorded"
+    if is_in_torch_dispatch_mode() or torch.compiler.is_compiling():
+        return "something watches PyTorch's operations, a counter or a compiler, and C has none"
+    try:
+        library("lmf.nets", "winograd.c")
+    except CompilationError as error:
+        return str(error)
+    return None
+
+
+def fastest(like: Tensor) -> Convolve:
+    """How to compute convolutions of such a tensor, now."""
+    return convolve if why_not(like) else Winograd()
+
+
+@dataclass(frozen=True)
+class Winograd:
+    """Computes as `nets.convolution.convolve` does; see `Convolve`.
+
+    Convolutions of another form, such as the first one of three colours, it leaves to PyTorch; and
+    all of them to a compiler that reads along.
+
+    Raises:
+        ConfigError: C cannot do it here, see `why_not`. RuntimeError: out of memory.
+    """
+
+    def __call__(
+        self,
+        layer: nn.Module,
+        x: Tensor,
+        *,
+        relu: bool = False,
+        add: Tensor | None = None,
+        scale: float = 1.0,
+    ) -> Tensor:
+        """(B, C, h, w) -> add + scale * layer(x)."""
+        if torch.compiler.is_compiling() or not isinstance(layer, nn.Conv2d) or not fits(layer):
+            return convolve(layer, x, relu=relu, add=add, scale=scale)
+        if reason := why_not(x):
+            raise ConfigError(f"no Winograd convolution: {reason}; use PyTorch's")
+        x = x.contiguous(memory_format=torch.channels_last)
+        add = None if add is None else add.contiguous(memory_format=torch.channels_last)
+        batch, inputs, height, width = x.shape
+        out = _new(batch, height, width, layer.out_channels)
+        filters = transformed(layer.weight)
+        bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
+        job = _Job(
+            height, width, inputs, layer.out_channels,
+            _Pixels(x.data_ptr(), inputs),
+            filters.data_ptr(), bias.data_ptr(), relu,
+            _Pixels(None if add is None else add.data_ptr(), layer.out_channels), scale,
+            out.data_ptr(),
+        )  # fmt: skip
+        run = library("lmf.nets", "winograd.c").lmf_convolve
+        tiles = batch * -(-height // TILE) * -(-width // TILE)
+        if not run_in_parts(
+            lambda start, stop: run(ctypes.byref(job), _LONG(start), _LONG(stop)), tiles, BLOCK
+        ):
+            raise RuntimeError("out of memory for a block of tiles")
+        return out
+
+
+def fits(layer: nn.Conv2d) -> bool:
+    """Whether a layer is a 3x3 convolution of a zero-padded image whose channels fill registers."""
+    return (
+        (layer.kernel_size, layer.stride, layer.dilation) == ((3, 3), (1, 1), (1, 1))
+        and (layer.padding, layer.padding_mode, layer.groups) == ((1, 1), "zeros", 1)
+        and layer.in_channels % LANES == 0
+        and layer.out_channels % _wide() == 0
+    )
+
+
+def transformed(weight: Tensor) -> Tensor:
+    """G g G' of filters (O, I, 3, 3) -> (36, O / wide, I, wide), as winograd.c reads them."""
+    outputs, inputs = weight.shape[:2]
+    groups = weight.detach().view(outputs // _wide(), _wide(), inputs, 9).permute(3, 0, 2, 1)
+    return (_both_axes() @ groups.reshape(9, -1)).view(36, *groups.shape[1:])
+
+
+@cache
+def _both_axes() -> Tensor:
+    """G for the rows of a filter times G for its columns: (36, 9), for the points of winograd.c."""
+    a, b = 0.5**0.5, 2**0.5
+    third, sixth = -2 / 3, 1 / 6
+    g = torch.tensor(
+        [
+            [1, 0, 0],
+            *([third, third * s * a, third * a * a] for s in (1, -1)),
+            *([sixth, sixth * s * b, sixth * b * b] for s in (1, -1)),
+            [0, 0, 1],
+        ],
+        dtype=torch.float64,
+    )
+    return torch.kron(g, g).float()
+
+
+@cache
+def _wide() -> int:
+    return int(library("lmf.nets", "winograd.c").lmf_wide())
+
+
+def _new(batch: int, height: int, width: int, channels: int) -> Tensor:
+    """An empty (B, C, h, w), a pixel's channels side by side.
+
+    NumPy asks Linux for large pages, PyTorch does not: touching new memory page by page would take
+    longer than a convolution's arithmetic.
+    """
+    try:
+        pixels = np.empty((batch, height, width, channels), np.float32)
+    except MemoryError as error:
+        raise RuntimeError(f"out of memory: {error}") from error
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
