@@ -28,7 +28,6 @@ from lmf.nets.mlp import Mlp
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.nets.winograd import fastest
 from lmf.render.cmsr import CmsrTable
-from lmf.render.dense import Painter
 from lmf.render.gather import render_queries, sample_bilinear
 from lmf.render.memory import MAX_PIXELS, Footprint
 from lmf.render.options import Kernel, Options
@@ -36,6 +35,7 @@ from lmf.render.plan import footprint
 from lmf.render.renderer import Renderer
 from lmf.render.result import Upscaled, assemble
 from lmf.render.upscale import Stream, whole
+from lmf.render.window import Painter
 
 __all__ = ["Latents", "Lmf", "create_model"]
 

@@ -12,6 +12,7 @@ from lmf.cli import app
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.render import cmsr
 from lmf.render.cmsr import CmsrStep, CmsrTable, candidates, fit_steps
+from lmf.render.window import Windows
 from lmf.study.cmsr import build_tables
 
 SCALE = 8
@@ -98,15 +99,16 @@ def test_a_linear_window_is_reproduced_exactly(windows, render_scale):
     """Whatever is linear along each axis, interpolation from 2 r + 1 positions finds again."""
     slope = torch.randn(5, 3, 4)
 
-    def linear(cells, y, x, cell):
-        y, x = y[:, None, :, None], x[:, None, None]
+    def linear(windows):
+        y, x = windows.y[:, None, :, None], windows.x[:, None, None]
         a, b, c, d = slope[..., None, None].unbind(2)
         return a + b * y + c * x + d * y * x
 
     y = torch.linspace(-1.9, 1.9, 16).expand(windows, -1)
     x = torch.linspace(-1.8, 1.9, 14).expand(windows, -1)
-    part = cmsr._Part(None, y, x, torch.ones(5, 2))
-    torch.testing.assert_close(part.paint_coarsely(linear, render_scale), part.paint(linear))
+    windows = Windows(None, y, x, torch.ones(5, 2))
+    found = cmsr.paint_coarsely(linear, windows, render_scale)
+    torch.testing.assert_close(found, linear(windows))
 
 
 def test_a_larger_mse_saves_more():

@@ -9,8 +9,9 @@ import torch
 from lmf import reference
 from lmf.core.bundle import Cells
 from lmf.model import Lmf
-from lmf.render.dense import Painter, dense_painter
+from lmf.render.dense import dense_painter
 from lmf.render.kernels import triton_painter
+from lmf.render.window import Painter, Windows
 
 DEVICE = torch.device("cuda")
 pytestmark = [
@@ -100,7 +101,7 @@ def test_addresses_have_64_bits(small_model):
         cells: Cells = model.cells(latents, cell[:1]).map(lambda t: t.flatten(0, 2))
         y, x = (torch.linspace(-1, 1, n, device=DEVICE)[None] for n in (1 << 10, 3 << 10))
         paint = painter(model, "triton", torch.float32)
-        painted = paint(cells, y, x, cell)
-        last = paint(cells.map(lambda t: t[-1:].clone()), y, x, cell[-1:])
+        painted = paint(Windows(cells, y, x, cell))
+        last = paint(Windows(cells.map(lambda t: t[-1:].clone()), y, x, cell[-1:]))
     assert painted.numel() > 1 << 31
     assert torch.equal(painted[-1:], last)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import torch
 from lmf.core.errors import ConfigError
 from lmf.model import Lmf, create_model
 from lmf.render.kernels import triton_painter
-from lmf.render.window import render_windows
+from lmf.render.window import Windows, render_windows
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 NO_TRITON = "Triton is not installed"
@@ -43,7 +44,7 @@ def device() -> torch.device:
 
 
 def windows(model: Lmf, ky: int, kx: int, *, alike: bool):
-    """Arguments of a painter: 6 cells of two images, each with a (ky, kx) window."""
+    """6 cells of two images, each with a (ky, kx) window."""
     weight = model.render_mlp.linears[0].weight
     image = torch.rand(2, 3, 1, 3).to(weight)
     cell = torch.tensor([[0.4, 0.3], [0.2, 0.25]]).to(weight)
@@ -52,21 +53,22 @@ def windows(model: Lmf, ky: int, kx: int, *, alike: bool):
     n = 1 if alike else 6
     y = torch.linspace(-1, 1, ky).expand(n, -1) + 0.1 * torch.randn(n, 1)
     x = torch.linspace(-1, 1, kx)[None] + 0.1 * torch.randn(n, 1)
-    return cells, y.to(weight.device), x.to(weight.device), cell.repeat_interleave(3, dim=0)
+    y, x = y.to(weight.device), x.to(weight.device)
+    return Windows(cells, y, x, cell.repeat_interleave(3, dim=0))
 
 
-def paint(model: Lmf, arguments, dtype=None):
+def paint(model: Lmf, given: Windows, dtype=None):
     with torch.no_grad():
-        return triton_painter.painter(model.head.render_basis, model.render_mlp, dtype)(*arguments)
+        return triton_painter.painter(model.head.render_basis, model.render_mlp, dtype)(given)
 
 
-def expected(model: Lmf, arguments):
+def expected(model: Lmf, given: Windows):
     """What PyTorch paints, in float64 so that the error is the kernel's alone."""
-    cells, y, x, cell = arguments
-    exact = (cells.map(lambda t: t.double()), y.double(), x.double(), cell.double())
+    offsets = (t.double() for t in (given.y, given.x, given.cell))
+    exact = Windows(given.cells.map(lambda t: t.double()), *offsets)
     with torch.no_grad():
         basis, mlp = model.head.render_basis.double(), model.render_mlp.double()
-        painted = render_windows(exact[0], basis, mlp, *exact[1:])
+        painted = render_windows(exact, basis, mlp)
     model.float()
     assert painted.std() > 1e-2
     return painted.float()
@@ -77,18 +79,18 @@ def expected(model: Lmf, arguments):
 def test_paints_what_pytorch_paints(small_model, device, name, options):
     model = small_model(name, **options).to(device)
     for ky, kx, alike in ((1, 1, True), (4, 16, True), (7, 11, False)):
-        arguments = windows(model, ky, kx, alike=alike)
-        want = expected(model, arguments)
-        torch.testing.assert_close(paint(model, arguments), want, atol=5e-6, rtol=0)
+        given = windows(model, ky, kx, alike=alike)
+        want = expected(model, given)
+        torch.testing.assert_close(paint(model, given), want, atol=5e-6, rtol=0)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", ["lm-lte", "lm-liif"])
 def test_bfloat16_products_are_near(small_model, device, name):
     model = small_model(name).to(device)
-    arguments = windows(model, 5, 6, alike=False)
-    want = expected(model, arguments)
-    error = (paint(model, arguments, torch.bfloat16) - want).abs().max()
+    given = windows(model, 5, 6, alike=False)
+    want = expected(model, given)
+    error = (paint(model, given, torch.bfloat16) - want).abs().max()
     assert 1e-5 < error < 0.02 * want.abs().max()
 
 
@@ -98,11 +100,11 @@ def test_paints_for_half_models(small_model, device):
     half = small_model("lm-lte").to(device)
     half.load_state_dict(model.state_dict())
     half.bfloat16()
-    cells, y, x, cell = windows(half, 4, 5, alike=True)
-    painted = paint(half, (cells, y, x, cell))
+    given = windows(half, 4, 5, alike=True)
+    painted = paint(half, given)
     assert painted.dtype == torch.float32
     model.load_state_dict(half.state_dict())  # rounded alike
-    want = expected(model, (cells, y, x, cell))
+    want = expected(model, given)
     assert (painted - want).abs().max() < 0.02 * want.abs().max()
     assert half.render_mlp.linears[0].weight.dtype == torch.bfloat16
 
@@ -130,20 +132,20 @@ def test_one_pixel_is_enough(small_model, device):
 @pytest.mark.gpu
 def test_waves_of_many_turns_are_exact(small_model, device):
     model = small_model("lm-lte").to(device)
-    cells, y, x, cell = windows(model, 4, 4, alike=True)
-    code = type(cells.code)(cells.code.coef, 300 * torch.randn_like(cells.code.freq))
-    arguments = (type(cells)(code, cells.modulation), y, x, cell)
-    painted = paint(model, arguments)
+    given = windows(model, 4, 4, alike=True)
+    code = replace(given.cells.code, freq=300 * torch.randn_like(given.cells.code.freq))
+    given = replace(given, cells=replace(given.cells, code=code))
+    painted = paint(model, given)
     # A float32 wave is as exact as its argument: 300 half turns have 24 bits, too.
-    torch.testing.assert_close(painted, expected(model, arguments), atol=1e-3, rtol=0)
+    torch.testing.assert_close(painted, expected(model, given), atol=1e-3, rtol=0)
 
 
 @pytest.mark.gpu
 def test_what_is_no_number_stays_none(small_model, device):
     model = small_model("lm-lte").to(device)
-    cells, y, x, cell = windows(model, 4, 4, alike=True)
-    cells.modulation.shift[3, 2, 5] = float("nan")
-    painted = paint(model, (cells, y, x, cell))
+    given = windows(model, 4, 4, alike=True)
+    given.cells.modulation.shift[3, 2, 5] = float("nan")
+    painted = paint(model, given)
     assert painted[3].isnan().all()
     assert painted[[0, 1, 2, 4]].isfinite().all()
 
@@ -152,9 +154,10 @@ def test_what_is_no_number_stays_none(small_model, device):
 def test_gradients_are_refused(small_model, device):
     model = small_model("lm-lte").to(device)
     paint = triton_painter.painter(model.head.render_basis, model.render_mlp)
-    cells, y, x, cell = windows(model, 4, 4, alike=True)
+    given = windows(model, 4, 4, alike=True)
+    given.cells.map(lambda t: t.requires_grad_())
     with pytest.raises(ConfigError, match="no_grad"):
-        paint(cells.map(lambda t: t.requires_grad_()), y, x, cell)
+        paint(given)
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason=NO_TRITON)

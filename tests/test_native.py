@@ -11,6 +11,7 @@ from lmf.core.errors import ConfigError
 from lmf.model import create_model
 from lmf.render.dense import render_image
 from lmf.render.kernels import native
+from lmf.render.window import Windows
 
 CPU = torch.device("cpu")
 SMALL = {"hidden": [24]}
@@ -131,7 +132,7 @@ def test_gradients_are_refused():
     paint = native.painter(model.head.render_basis, model.render_mlp)
     offset = torch.linspace(-1, 1, 4)[None]
     with pytest.raises(ConfigError, match="gradients"):
-        paint(cells, offset, offset, torch.ones(16, 2))
+        paint(Windows(cells, offset, offset, torch.ones(16, 2)))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ that skipped queries are skipped time.
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -21,7 +21,7 @@ from torch import Tensor
 from lmf.core.bundle import Cells
 from lmf.core.config import Config
 from lmf.core.errors import ConfigError
-from lmf.render.dense import Painter
+from lmf.render.window import Painter, Windows
 
 CANDIDATES = (1, 2, 3, 4, 6, 8, 12, 16)
 """Render scales that a table may hold, where they are at most half its target scale."""
@@ -99,26 +99,22 @@ class CmsrPainter:
         """Share of window positions that were interpolated instead of evaluated."""
         return 1 - self.made / self.asked if self.asked else 0.0
 
-    def __call__(self, cells: Cells, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
-        """Windows of N cells: y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, 3, Ky, Kx)."""
-        n, ky, kx = cell.shape[0], y.shape[1], x.shape[1]
-        windows = cell.new_empty(n, 3, ky, kx)
-        for scale, some in self._groups(intensity(cells)):
-            part = _Part(
-                cells.map(lambda t: t.index_select(0, some)),  # noqa: B023
-                y if y.shape[0] == 1 else y[some],
-                x if x.shape[0] == 1 else x[some],
-                cell[some],
-            )
+    def __call__(self, windows: Windows) -> Tensor:
+        """Colours of N windows: (N, 3, Ky, Kx)."""
+        ky, kx = windows.grid
+        colours = windows.cell.new_empty(len(windows), 3, ky, kx)
+        for scale, some in self._groups(intensity(windows.cells)):
+            part = windows.some(some)
             if scale is None:
-                painted = part.paint(self.paint)
+                painted = self.paint(part)
                 self.made += len(some) * ky * kx
             else:
-                painted = part.paint_coarsely(self.paint, scale)
-                self.made += len(some) * _nodes(y, scale).shape[1] * _nodes(x, scale).shape[1]
-            windows.index_copy_(0, some, painted.to(windows.dtype))
-        self.asked += n * ky * kx
-        return windows
+                painted = paint_coarsely(self.paint, part, scale)
+                at_y, at_x = _nodes(windows.y, scale), _nodes(windows.x, scale)
+                self.made += len(some) * at_y.shape[1] * at_x.shape[1]
+            colours.index_copy_(0, some, painted.to(colours.dtype))
+        self.asked += len(windows) * ky * kx
+        return colours
 
     def _groups(self, m: Tensor) -> Iterator[tuple[int | None, Tensor]]:
         """Render scale, None for the target scale itself, and indices of the cells that have it."""
@@ -131,24 +127,12 @@ class CmsrPainter:
                 yield scale, some
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Some cells and where their windows are, as a painter takes them."""
-
-    cells: Cells
-    y: Tensor
-    x: Tensor
-    cell: Tensor
-
-    def paint(self, paint: Painter) -> Tensor:
-        return paint(self.cells, self.y, self.x, self.cell)
-
-    def paint_coarsely(self, paint: Painter, scale: int) -> Tensor:
-        """Evaluate at the nodes; then W_y coarse W_x^T for each cell and colour."""
-        at_y, at_x = _nodes(self.y, scale), _nodes(self.x, scale)
-        coarse = paint(self.cells, at_y, at_x, self.cell).to(self.cell.dtype)
-        along_x = coarse @ _between(at_x, self.x).to(coarse.dtype).mT[:, None]
-        return _between(at_y, self.y).to(coarse.dtype)[:, None] @ along_x
+def paint_coarsely(paint: Painter, windows: Windows, scale: int) -> Tensor:
+    """Evaluate at the nodes of a render scale; then W_y coarse W_x^T for each cell and colour."""
+    at_y, at_x = _nodes(windows.y, scale), _nodes(windows.x, scale)
+    coarse = paint(replace(windows, y=at_y, x=at_x)).to(windows.cell.dtype)
+    along_x = coarse @ _between(at_x, windows.x).to(coarse.dtype).mT[:, None]
+    return _between(at_y, windows.y).to(coarse.dtype)[:, None] @ along_x
 
 
 def _nodes(offset: Tensor, scale: int) -> Tensor:
@@ -184,16 +168,15 @@ class CmsrMeter:
     m: list[Tensor] = field(default_factory=list)
     errors: dict[int, list[Tensor]] = field(default_factory=lambda: defaultdict(list))
 
-    def __call__(self, cells: Cells, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
+    def __call__(self, windows: Windows) -> Tensor:
         """As `CmsrPainter`."""
-        part = _Part(cells, y, x, cell)
-        self.m.append(intensity(cells))
-        full = part.paint(self.paint)
-        hat_y, hat_x = (1 - y.abs() / 2).clamp_min(0), (1 - x.abs() / 2).clamp_min(0)
+        self.m.append(intensity(windows.cells))
+        full = self.paint(windows)
+        hat_y, hat_x = ((1 - t.abs() / 2).clamp_min(0) for t in (windows.y, windows.x))
         hat = hat_y[:, None, :, None] * hat_x[:, None, None]
         for scale in self.scales:
             # The render MLP's colours are those of the image in [-1, 1].
-            difference = 0.5 * (part.paint_coarsely(self.paint, scale) - full)
+            difference = 0.5 * (paint_coarsely(self.paint, windows, scale) - full)
             error = (difference.square() * hat).sum((1, 2, 3)) / (3 * hat.sum((1, 2, 3)))
             self.errors[scale].append(error)
         return full

@@ -7,21 +7,21 @@ rows are finished when no later band speaks for them, and handed on. Attention r
 neighbours together, so no cell has anything to share: such images are rendered pixel by pixel.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from lmf.core.bundle import Cells, CellSource
+from lmf.core.bundle import CellSource
 from lmf.core.windows import AxisWindows, axis_windows
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.gather import pixel_rows
 from lmf.render.result import Rows, assemble
-from lmf.render.window import render_windows
+from lmf.render.window import Painter, Windows, render_windows
 
 BAND = 1 << 11
 """Cells whose modulations exist at a time, at least one LR row."""
@@ -36,24 +36,15 @@ those of PyTorch, which spin for a while after each operation, are then less oft
 GPU_BANDS = 32
 """Bands are so many times as large there: launching a kernel costs more than missing a cache."""
 
-Painter = Callable[[Cells, Tensor, Tensor, Tensor], Tensor]
-"""Windows of N cells: cells, y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, 3, Ky, Kx)."""
-
 
 @runtime_checkable
 class LinePainter(Protocol):
     """A painter that blends its windows along x itself."""
 
     def paint_lines(
-        self,
-        cells: Cells,
-        y: Tensor,
-        x: Tensor,
-        cell: Tensor,
-        grid: tuple[int, int, int],
-        axis: AxisWindows,
+        self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows
     ) -> Tensor:
-        """Arguments of a painter, grid (B, rows, w) of the cells, windows along x -> (B, 3, rows Ky, W)."""
+        """Windows of a grid (B, rows, w) of cells, with those along x -> (B, 3, rows Ky, W)."""
 
 
 def render_image(
@@ -113,20 +104,7 @@ def dense_painter(
     dtype: torch.dtype | None = None,
 ) -> Painter:
     """Paints with `render_windows`."""
-    return partial(_paint, basis, mlp, chunk, dtype)
-
-
-def _paint(
-    basis: Basis,
-    mlp: ModulatedMlp,
-    chunk: int | None,
-    dtype: torch.dtype | None,
-    cells: Cells,
-    y: Tensor,
-    x: Tensor,
-    cell: Tensor,
-) -> Tensor:
-    return render_windows(cells, basis, mlp, y, x, cell, chunk=chunk, dtype=dtype)
+    return partial(render_windows, basis=basis, mlp=mlp, chunk=chunk, dtype=dtype)
 
 
 def _blend_rows(
@@ -149,7 +127,8 @@ def _blend_rows(
         grid = (batch, stop - start, w)
         band = cells.rows(start, stop).map(lambda t: t.flatten(0, 2))
         extent = cell[:, None, None].expand(*grid, 2).flatten(0, 2)
-        lines = _paint_lines(paint, band, *_offsets(y, x, grid, start), extent, grid, x)
+        windows = Windows(band, *_offsets(y, x, grid, start), extent)
+        lines = _paint_lines(paint, windows, grid, x)
         done, rest = _blend_lines(rest, lines, y, start, stop)
         begin = y.high_start[start]
         skipped = max(0, first - begin)
@@ -159,17 +138,14 @@ def _blend_rows(
 
 def _paint_lines(
     paint: Painter | LinePainter,
-    cells: Cells,
-    y: Tensor,
-    x: Tensor,
-    cell: Tensor,
+    windows: Windows,
     grid: tuple[int, int, int],
     axis: AxisWindows,
 ) -> Tensor:
     """Windows of a grid (B, rows, w) of cells, blended along x: (B, 3, rows Ky, W)."""
     if isinstance(paint, LinePainter):
-        return paint.paint_lines(cells, y, x, cell, grid, axis)
-    return _blend_columns(paint(cells, y, x, cell).unflatten(0, grid), axis)
+        return paint.paint_lines(windows, grid, axis)
+    return _blend_columns(paint(windows).unflatten(0, grid), axis)
 
 
 def band_rows(batch: int, width: int, floats: int, device: torch.device) -> int:

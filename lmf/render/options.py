@@ -10,10 +10,11 @@ from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.cmsr import NO_SHIFT, CmsrPainter, CmsrTable
-from lmf.render.dense import Painter, dense_painter
+from lmf.render.dense import dense_painter
 from lmf.render.kernels import best_kernel, kernel_painter, why_not
 from lmf.render.memory import MAX_PIXELS
 from lmf.render.result import Path
+from lmf.render.window import Painter
 
 Kernel = Literal["auto", "dense", "native", "triton"]
 """Who paints: PyTorch ("dense"), the kernel for CPUs or the one for GPUs, or the best that can."""

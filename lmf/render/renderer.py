@@ -10,9 +10,10 @@ from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.bilinear import add_skip
-from lmf.render.dense import Painter, render_rows
+from lmf.render.dense import render_rows
 from lmf.render.options import Choice, Options, choose_painter
 from lmf.render.result import Rows
+from lmf.render.window import Painter
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """Evaluate the windows of some cells: what each of them says about the HR pixels around it."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -22,48 +24,72 @@ LANES = 16
 B = TypeVar("B", bound=Bundle)
 
 
+@dataclass(frozen=True)
+class Windows:
+    """Some cells, and where their windows are: (Ky, Kx) grids of relative coordinates around them.
+
+    cells: leading dimensions (N,). y: (N, Ky) and x: (N, Kx), or (1, K) where all cells have the
+    same. cell: (N, 2), extent of an HR pixel in half LR pixels.
+    """
+
+    cells: Cells
+    y: Tensor
+    x: Tensor
+    cell: Tensor
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """(Ky, Kx), the positions of a window."""
+        return self.y.shape[1], self.x.shape[1]
+
+    def __len__(self) -> int:
+        return self.cell.shape[0]
+
+    def some(self, which: Tensor | slice) -> "Windows":
+        """Those of some cells: their indices, or a slice of them."""
+        y, x = (t if t.shape[0] == 1 else t[which] for t in (self.y, self.x))
+        return Windows(self.cells.map(lambda t: t[which]), y, x, self.cell[which])
+
+
+Painter = Callable[[Windows], Tensor]
+"""Colours of the windows of N cells: (N, 3, Ky, Kx)."""
+
+
 def render_windows(
-    cells: Cells,
+    windows: Windows,
     basis: Basis,
     mlp: ModulatedMlp,
-    y: Tensor,
-    x: Tensor,
-    cell: Tensor,
     *,
     chunk: int | None = None,
     dtype: torch.dtype | None = None,
 ) -> Tensor:
-    """RGB at a (Ky, Kx) grid of relative coordinates around each cell, before the ensemble.
+    """RGB at the positions of each window, before the ensemble: (N, 3, Ky, Kx).
 
-    cells: leading dimensions (N,). y: (N, Ky) and x: (N, Kx), or (1, K) where all cells have the
-    same. cell: (N, 2) in half LR pixels. chunk: floats of hidden activations held at a time; it
-    changes nothing else. dtype: of the products of modulated layers, for instance bfloat16; by
-    default that of the cells. Returns (N, 3, Ky, Kx).
+    chunk: floats of hidden activations held at a time; it changes nothing else. dtype: of the
+    products of modulated layers, for instance bfloat16; by default that of the cells.
     """
-    if cells.modulation is None:
-        return _render_plain(cells, basis, mlp, y, x, cell, chunk or PLAIN_CHUNK)
-    modulation = cells.modulation
-    return _render_modulated(cells, modulation, basis, mlp, y, x, cell, chunk or CHUNK, dtype)
+    modulation = windows.cells.modulation
+    if modulation is None:
+        return _render_plain(windows, basis, mlp, chunk or PLAIN_CHUNK)
+    return _render_modulated(windows, modulation, basis, mlp, chunk or CHUNK, dtype)
 
 
 def _render_modulated(
-    cells: Cells,
+    windows: Windows,
     modulation: Modulation,
     basis: Basis,
     mlp: ModulatedMlp,
-    y: Tensor,
-    x: Tensor,
-    cell: Tensor,
     chunk: int,
     dtype: torch.dtype | None,
 ) -> Tensor:
     """A few cells at a time, with all modulation and amplitudes folded into their layers."""
-    first = basis.absorb(mlp.linears[0], cells.code, cell)
-    layers, planes = mlp.fold(modulation, first), basis.planes(cells.code, cell)
+    code, cell, grid = windows.cells.code, windows.cell, windows.grid
+    first = basis.absorb(mlp.linears[0], code, cell)
+    layers, planes = mlp.fold(modulation, first), basis.planes(code, cell)
     dtype = dtype or layers.floor.dtype
     layers = layers.map(lambda t: t.to(dtype))
-    offset = _positions(y, x)
-    n, positions = cell.shape[0], offset.shape[-1]
+    offset = _positions(windows.y, windows.x)
+    n, positions = len(windows), offset.shape[-1]
     folded = sum(layer.weight.numel() for layer in mlp.linears[:-1])
     some = max(1, chunk // max(positions * max(first.weight.shape), folded))
     parts = []
@@ -72,7 +98,6 @@ def _render_modulated(
         at = offset if offset.shape[0] == 1 else offset[here]
         inputs = basis.inputs(planes[here], at).to(dtype)
         parts.append(mlp.forward_cells(inputs, _some(layers, here)))
-    grid = (y.shape[1], x.shape[1])
     return torch.cat(parts)[..., : grid[0] * grid[1]].unflatten(-1, grid)
 
 
@@ -84,17 +109,15 @@ def _positions(y: Tensor, x: Tensor) -> Tensor:
     return functional.pad(torch.stack(parts, dim=1).flatten(2), (0, -ky * kx % LANES))
 
 
-def _render_plain(
-    cells: Cells, basis: Basis, mlp: ModulatedMlp, y: Tensor, x: Tensor, cell: Tensor, chunk: int
-) -> Tensor:
+def _render_plain(windows: Windows, basis: Basis, mlp: ModulatedMlp, chunk: int) -> Tensor:
     """One MLP for all cells: large matrix products over the pixels of a few cells."""
     width = max(basis.outputs, *(layer.out_features for layer in mlp.linears))
-    some = max(1, chunk // (y.shape[1] * x.shape[1] * width))
+    ky, kx = windows.grid
+    some = max(1, chunk // (ky * kx * width))
     parts = []
-    for i in range(0, cell.shape[0], some):
-        here = slice(i, i + some)
-        near_y, near_x = (t if t.shape[0] == 1 else t[here] for t in (y, x))
-        parts.append(mlp(basis.window(_some(cells.code, here), near_y, near_x, cell[here])))
+    for i in range(0, len(windows), some):
+        few = windows.some(slice(i, i + some))
+        parts.append(mlp(basis.window(few.cells.code, few.y, few.x, few.cell)))
     return torch.cat(parts).movedim(-1, 1)
 
 

@@ -13,8 +13,8 @@ from lmf.core.inputs import target_size
 from lmf.data.sets import ImageSet, open_set
 from lmf.model import Lmf
 from lmf.render.cmsr import NO_SHIFT, CmsrMeter, CmsrTable, candidates, fit_steps
-from lmf.render.dense import Painter
 from lmf.render.options import Options
+from lmf.render.window import Painter
 from lmf.study.evaluate import as_tensor, make_pair
 
 LARGEST_LR = 96

@@ -11,8 +11,8 @@ import torch
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.dense import Painter
 from lmf.render.kernels import native, triton_painter
+from lmf.render.window import Painter
 
 Kernel = Literal["triton", "native"]
 

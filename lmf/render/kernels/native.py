@@ -13,17 +13,17 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from lmf.core.bundle import Cells, FeatureCode, FourierCode, Modulation
+from lmf.core.bundle import Modulation
 from lmf.core.compiled import CompilationError, library
 from lmf.core.errors import ConfigError, ResourceError
 from lmf.core.windows import AxisWindows
 from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.kernels.fit import WIDTH, misfit, packed, refuses_gradients, step
+from lmf.render.kernels.fit import WIDTH, code_and_slope, misfit, packed, step
+from lmf.render.window import Windows
 
 COLOURS = 3
 
@@ -112,51 +112,40 @@ class NativePainter:
     last: Tensor
     last_bias: Tensor
 
-    def __call__(self, cells: Cells, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
-        """Windows of N cells: y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, 3, Ky, Kx).
+    def __call__(self, windows: Windows) -> Tensor:
+        """Colours of N windows: (N, 3, Ky, Kx).
 
         Raises:
             ConfigError: gradients of the cells are asked for. ResourceError: there is no memory.
         """
-        start, share = torch.zeros(1, dtype=torch.int32), torch.ones_like(x[:1])
-        return self._paint(cells, y, x, cell, (cell.shape[0], 1, 1), start, share, x.shape[1])
+        start, share = torch.zeros(1, dtype=torch.int32), torch.ones_like(windows.x[:1])
+        return self._paint(windows, (len(windows), 1, 1), start, share, windows.grid[1])
 
     def paint_lines(
-        self,
-        cells: Cells,
-        y: Tensor,
-        x: Tensor,
-        cell: Tensor,
-        grid: tuple[int, int, int],
-        axis: AxisWindows,
+        self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows
     ) -> Tensor:
         """See `render.dense.LinePainter`; raises as calling does."""
-        width = len(axis.fraction)
-        return self._paint(cells, y, x, cell, grid, axis.start, axis.share, width)
+        return self._paint(windows, grid, axis.start, axis.share, len(axis.fraction))
 
     def _paint(
         self,
-        cells: Cells,
-        y: Tensor,
-        x: Tensor,
-        cell: Tensor,
+        windows: Windows,
         grid: tuple[int, int, int],
         start: Tensor,
         share: Tensor,
         columns: int,
     ) -> Tensor:
-        code, slope, phase = self._basis(cells, cell)
-        if refuses_gradients(code):
-            raise ConfigError("the native renderer records no gradients; use torch.no_grad()")
-        modulation, none = cells.modulation or Modulation(None, None), torch.zeros_like(self.bias)
+        read = (*code_and_slope(self.basis, self.first, windows), self._phase(windows.cell))
+        modulation = windows.cells.modulation or Modulation(None, None)
+        none = torch.zeros_like(self.bias)
         given = [
             packed(none[None] if part is None else part.float())
-            for part in (y, x, code, slope, phase, modulation.scale, modulation.shift)
+            for part in (windows.y, windows.x, *read, modulation.scale, modulation.shift)
         ]
-        batch, rows, width = grid
-        out = torch.zeros(batch, COLOURS, rows * y.shape[1], columns)
+        (batch, rows, width), (ky, kx) = grid, windows.grid
+        out = torch.zeros(batch, COLOURS, rows * ky, columns)
         job = _Job(
-            isinstance(self.basis, FourierBasis), self.weight.shape[0], y.shape[1], x.shape[1],
+            isinstance(self.basis, FourierBasis), self.weight.shape[0], ky, kx,
             *(_Rows(part.data_ptr(), step(part)) for part in given),
             *(part.data_ptr() for part in (self.weight, self.bias, self.last, self.last_bias)),
             rows, width, columns,
@@ -165,18 +154,11 @@ class NativePainter:
         _run(job, batch * rows, width)
         return out
 
-    def _basis(self, cells: Cells, cell: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """`code`, `slope` and `phase` of native.c: what it reads of each cell, or of all."""
-        code, basis = cells.code, self.basis
-        if isinstance(basis, FourierBasis):
-            assert isinstance(code, FourierCode)
-            freq = code.freq if basis.position else torch.zeros_like(code.freq)
-            none = self.bias.new_zeros(1, WIDTH // 2)
-            return code.coef, freq, none if basis.phase is None else basis.phase(cell)
-        assert isinstance(code, FeatureCode)
-        layer = basis.absorb(self.first, code, cell)
-        slope = functional.pad(layer.weight, (0, 2 - layer.weight.shape[1]))
-        return layer.bias, slope[None], self.bias[:1]
+    def _phase(self, cell: Tensor) -> Tensor:
+        """Of the waves, (N or 1, WIDTH / 2); zeros where they have none, or there are no waves."""
+        if isinstance(self.basis, FourierBasis) and self.basis.phase is not None:
+            return self.basis.phase(cell)
+        return self.bias.new_zeros(1, WIDTH // 2)
 
 
 def _run(job: _Job, rows: int, width: int) -> None:

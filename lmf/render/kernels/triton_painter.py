@@ -30,12 +30,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lmf.core.bundle import Cells, FeatureCode, FourierCode, Modulation
+from lmf.core.bundle import Modulation
 from lmf.core.errors import ConfigError
 from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.kernels.fit import WIDTH, misfit, packed, refuses_gradients, step
+from lmf.render.kernels.fit import WIDTH, code_and_slope, misfit, packed, step
+from lmf.render.window import Windows
 
 BLOCKS = (16, 64)
 """Fewest and most positions of a window that a program, one warp, computes; x4 has 64 in all."""
@@ -95,7 +96,7 @@ def painter(
         return TritonPainter(
             basis,
             len(rest) + 1,
-            None if waves else deepcopy(first).float().requires_grad_(False),
+            deepcopy(first).float().requires_grad_(False),
             _phase(basis, first.weight),
             _factors(torch.stack(weight).float().mT, dtype),
             torch.stack(bias).float(),
@@ -127,37 +128,37 @@ def _top(x: Tensor) -> Tensor:
 class TritonPainter:
     """Paints as `render.window.render_windows` does, always in float32; records no gradients.
 
-    depth: hidden layers. first: of LIIF, the layer that is not among the products. phase: of the
+    depth: hidden layers. first: LIIF's first layer, which is not among the products. phase: of the
     waves. weight: (layers, inputs, outputs) of all others, the last one filled up to WIDTH outputs;
     three of these for float32. bias: (layers, outputs).
     """
 
     basis: FourierBasis | FeatureBasis
     depth: int
-    first: nn.Linear | None
+    first: nn.Linear
     phase: Tensor
     weight: Tensor
     bias: Tensor
 
-    def __call__(self, cells: Cells, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
-        """Windows of N cells: y (N or 1, Ky), x (N or 1, Kx), cell (N, 2) -> (N, 3, Ky, Kx).
+    def __call__(self, windows: Windows) -> Tensor:
+        """Colours of N windows: (N, 3, Ky, Kx).
 
         Raises:
             ConfigError: gradients of the cells are asked for.
         """
-        with torch.autocast(cell.device.type, enabled=False), torch.cuda.device_of(cell):
-            return self._paint(cells, packed(y), packed(x), cell.float().contiguous())
+        device = windows.cell.device
+        with torch.autocast(device.type, enabled=False), torch.cuda.device_of(windows.cell):
+            return self._paint(windows)
 
-    def _paint(self, cells: Cells, y: Tensor, x: Tensor, cell: Tensor) -> Tensor:
+    def _paint(self, windows: Windows) -> Tensor:
         kernel = import_module("lmf.render.kernels.triton_kernel").paint  # it imports Triton
-        code, slope = self._basis(cells, cell)
-        if refuses_gradients(code):
-            raise ConfigError("the GPU kernel records no gradients; render under torch.no_grad()")
-        modulation = cells.modulation or Modulation(None, None)
+        code, slope = map(packed, code_and_slope(self.basis, self.first, windows))
+        y, x, cell = packed(windows.y), packed(windows.x), windows.cell.float().contiguous()
+        modulation = windows.cells.modulation or Modulation(None, None)
         # Where there is none, the kernel reads none, whatever it is given.
         scale = code if modulation.scale is None else packed(modulation.scale)
         shift = code if modulation.shift is None else packed(modulation.shift)
-        n, ky, kx = cell.shape[0], y.shape[1], x.shape[1]
+        n, (ky, kx) = len(windows), windows.grid
         block = min(max(BLOCKS[0], 1 << (ky * kx - 1).bit_length()), BLOCKS[1])
         blocks = math.ceil(ky * kx / block)
         out = torch.empty(n, 3, ky, kx, device=cell.device)
@@ -171,19 +172,6 @@ class TritonPainter:
             WIDENED=_interpreted(), num_warps=1,
         )  # fmt: skip
         return out
-
-    def _basis(self, cells: Cells, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """`code` and `slope` of the kernel: what it reads of each cell, or of all."""
-        code, basis = cells.code, self.basis
-        if isinstance(basis, FourierBasis):
-            assert isinstance(code, FourierCode)
-            freq = code.freq if basis.position else torch.zeros_like(code.freq)
-            return packed(code.coef), packed(freq)
-        assert isinstance(code, FeatureCode)
-        assert self.first is not None
-        layer = basis.absorb(self.first, code.map(lambda t: t.float()), cell.float())
-        slope = functional.pad(layer.weight, (0, 2 - layer.weight.shape[1]))
-        return layer.bias, slope[None]
 
 
 @cache

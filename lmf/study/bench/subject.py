@@ -19,8 +19,9 @@ from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Latents, Lmf, create_model
 from lmf.nets.convolution import convolve
 from lmf.nets.winograd import fastest
-from lmf.render.dense import Painter, dense_painter
+from lmf.render.dense import dense_painter
 from lmf.render.kernels import Kernel, kernel_painter, why_not
+from lmf.render.window import Painter
 from lmf.study.bench.plan import Case, Precision, RenderPath
 
 QUERIES = 30_000
