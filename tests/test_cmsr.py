@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from typer.testing import CliRunner
 from lmf.checkpoint import read_cmsr, save_model, write_cmsr
 from lmf.cli import app
 from lmf.core.errors import CheckpointError, ConfigError
-from lmf.render import cmsr
-from lmf.render.cmsr import CmsrStep, CmsrTable, candidates, fit_steps
+from lmf.render.cmsr import CmsrStep, CmsrTable, candidates, intensity, nodes_at
+from lmf.render.cmsr_meter import fit_steps
+from lmf.render.cmsr_painter import paint_coarsely
 from lmf.render.window import Windows
 from lmf.study.cmsr import build_tables
 
@@ -38,7 +40,7 @@ def test_thresholds_of_infinity_render_everything_coarsely(model):
     image = torch.rand(1, 3, 6, 7)
     coarse = model.upscale(image, scale=SCALE, cmsr=table((2, math.inf)))
     full = model.upscale(image, scale=SCALE, kernel="dense")
-    assert (coarse.path, full.path, full.saved) == ("cmsr", "dense", 0)
+    assert (coarse.path, full.path, full.by, full.saved) == ("cmsr", "dense", None, 0)
     assert coarse.saved == pytest.approx(1 - (5 / 16) ** 2)
     assert (coarse.rgb - full.rgb).abs().max() > 1e-3
 
@@ -53,7 +55,7 @@ def test_thresholds_that_no_cell_meets_give_the_full_image(model, scale):
 
 def intensities(model, image):
     with torch.no_grad():
-        return cmsr.intensity(model.cells(model.encode(image), torch.full((len(image), 2), 0.5)))
+        return intensity(model.cells(model.encode(image), torch.full((len(image), 2), 0.5)))
 
 
 @pytest.mark.parametrize("scale", [SCALE, 6.5])
@@ -107,7 +109,7 @@ def test_a_linear_window_is_reproduced_exactly(windows, render_scale):
     y = torch.linspace(-1.9, 1.9, 16).expand(windows, -1)
     x = torch.linspace(-1.8, 1.9, 14).expand(windows, -1)
     windows = Windows(None, y, x, torch.ones(5, 2))
-    found = cmsr.paint_coarsely(linear, windows, render_scale)
+    found = paint_coarsely(linear, windows, nodes_at(render_scale))
     torch.testing.assert_close(found, linear(windows))
 
 
@@ -204,7 +206,8 @@ def test_the_command_builds_and_the_other_uses_it(model, tmp_path, monkeypatch):
     assert built.exit_code == 0, built.output
     assert "x8 on 2 pictures: x1 up to" in built.output
     line = run(app, [*upscale, "--cmsr"])
-    assert "cmsr renderer, 9" in line.output  # all but a few queries at an mse of 1
+    # All but a few queries at an mse of 1.
+    assert re.search("cmsr renderer over (native|dense), 9", line.output)
     assert "dense renderer" in run(app, [*upscale, "--kernel", "dense"]).output
     checked = run(app, ["cmsr", "check", str(path), "--scale", "8", "--set", "mine"])
     assert checked.exit_code == 0, checked.output

@@ -145,11 +145,11 @@ def fresh(monkeypatch, tmp_path):
 
 
 def test_compiled_once(fresh, monkeypatch):
-    assert compiled.library("lmf.render.kernels", "native.c").lmf_paint
+    assert native.renderer().lmf_paint
     (path,) = fresh.iterdir()
     before = path.stat()
     compiled.library.cache_clear()
-    assert compiled.library("lmf.render.kernels", "native.c").lmf_paint
+    assert native.renderer().lmf_paint
     assert path.stat() == before or path.stat().st_mtime_ns == before.st_mtime_ns
 
 
@@ -174,11 +174,11 @@ def test_a_broken_compiler_is_a_reason(fresh, monkeypatch, tmp_path, script, rea
     compiler.chmod(0o755)
     monkeypatch.setenv("PATH", f"{compiler.parent}:/bin:/usr/bin")
     with pytest.raises(CompilationError, match=reason):
-        compiled.library("lmf.render.kernels", "native.c")
+        native.renderer()
 
 
 def test_a_full_disk_is_a_reason(fresh, monkeypatch):
     fresh.parent.joinpath("lmf").write_text("a file where the folder should be")
     with pytest.raises(CompilationError, match="cannot write"):
-        compiled.library("lmf.render.kernels", "native.c")
+        native.renderer()
     fresh.unlink()

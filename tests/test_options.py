@@ -72,6 +72,13 @@ def test_device_without_the_kernels_requirements_falls_back_and_says_why(small_m
     assert torch.equal(found.rgb, dense.rgb)
 
 
+def test_cmsr_says_which_painter_it_takes(small_model, kernel):
+    model, lr = small_model("lm-lte"), image()
+    for name, by in (("auto", "native"), ("triton", "triton"), ("dense", "dense")):
+        found = model.upscale(lr, scale=4, cmsr=TABLE, kernel=name)
+        assert (found.path, found.by, found.note) == ("cmsr", by, None)
+
+
 def test_unknown_kernel_and_dtype_are_refused(small_model):
     model = small_model("lm-lte")
     with pytest.raises(ConfigError, match="kernel 'cuda' is unknown; choose one of: auto, dense"):

@@ -1,4 +1,4 @@
-"""Compile a C file of the package for this very machine, once, and load it."""
+"""Compile C files of the package for this very machine, once, and load them."""
 
 import ctypes
 import os
@@ -28,11 +28,12 @@ class CompilationError(Exception):
 
 
 @cache
-def library(package: str, name: str) -> ctypes.CDLL:
-    """The C file `name` of `package` as a library, compiled the first time that a machine asks for it.
+def library(package: str, *names: str) -> ctypes.CDLL:
+    """C files of `package`, read one after the other as one, as a library named after the last one.
 
-    It is kept in the user's cache, by its source, the compiler and the processor's instructions, so
-    that a home shared by several machines holds one for each.
+    It is compiled the first time that a machine asks for it, and kept in the user's cache, by its
+    source, the compiler and the processor's instructions, so that a home shared by several machines
+    holds one for each.
 
     Raises:
         CompilationError: no compiler, or it fails, or its result cannot be stored or loaded.
@@ -40,10 +41,10 @@ def library(package: str, name: str) -> ctypes.CDLL:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise CompilationError(f"there is no C compiler ({', '.join(COMPILERS)})")
-    source = files(package).joinpath(name).read_bytes()
+    source = b"\n".join(files(package).joinpath(name).read_bytes() for name in names)
     target = _run([compiler, *FLAGS, "-dM", "-E", "-xc", os.devnull])  # all that it is built for
     key = sha256(b"\0".join((source, target, " ".join(FLAGS).encode()))).hexdigest()[:16]
-    path = user_cache_path("lmf") / f"{Path(name).stem}-{key}.so"
+    path = user_cache_path("lmf") / f"{Path(names[-1]).stem}-{key}.so"
     try:
         if not path.exists():
             with atomic_write(path) as temporary:

@@ -9,7 +9,8 @@ from lmf.core.errors import ConfigError
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
-from lmf.render.cmsr import NO_SHIFT, CmsrPainter, CmsrTable
+from lmf.render.cmsr import NO_SHIFT, CmsrTable
+from lmf.render.cmsr_painter import CmsrPainter, cmsr_painter
 from lmf.render.dense import dense_painter
 from lmf.render.kernels import best_kernel, kernel_painter, why_not
 from lmf.render.memory import MAX_PIXELS
@@ -46,12 +47,14 @@ class Options:
 class Choice:
     """Who paints. painter: None for a model that is rendered pixel by pixel, "gather".
 
-    note: why not the kernel that was asked for, or that the device could have.
+    path, by: see `render.result.Rendering`. note: why not the kernel that was asked for, or that the
+    device could have.
     """
 
     painter: Painter | None
     path: Path
     note: str | None
+    by: Path | None = None
 
     @property
     def saved(self) -> float:
@@ -80,7 +83,7 @@ def choose_painter(
         return full
     if full.painter is None:
         raise ConfigError(NO_SHIFT)
-    return Choice(CmsrPainter(full.painter, options.cmsr), "cmsr", full.note)
+    return Choice(cmsr_painter(full.painter, options.cmsr), "cmsr", full.note, by=full.path)
 
 
 def _choose_full(

@@ -83,8 +83,8 @@ class Stream(Iterator[Rows]):
     def rendering(self) -> Rendering:
         """How the rows so far were made."""
         tiles = 0 if self._cells is None else self._cells.tiles
-        painted = self._painted
-        return Rendering(path=painted.path, note=painted.note, saved=painted.saved, tiles=tiles)
+        one = self._painted
+        return Rendering(path=one.path, by=one.by, note=one.note, saved=one.saved, tiles=tiles)
 
     def _start(self, side: int, first: int) -> Iterator[Rows]:
         """The rows from `first` on, in tiles of `side`."""
@@ -99,7 +99,7 @@ def whole(model: Model, image: Tensor, size: tuple[int, int], options: Options) 
     """All rows of a stream, and how they were made."""
     stream = Stream(model, image, size, options, streamed=False)
     rgb, how = stream.assemble(), stream.rendering
-    return Upscaled(rgb=rgb, path=how.path, saved=how.saved, tiles=how.tiles, note=how.note)
+    return Upscaled(rgb=rgb, **vars(how))
 
 
 def encoded(

@@ -12,7 +12,8 @@ from lmf.core.errors import ConfigError
 from lmf.core.inputs import target_size
 from lmf.data.sets import ImageSet, open_set
 from lmf.model import Lmf
-from lmf.render.cmsr import NO_SHIFT, CmsrMeter, CmsrTable, candidates, fit_steps
+from lmf.render.cmsr import NO_SHIFT, CmsrTable, candidates
+from lmf.render.cmsr_meter import CmsrMeter, fit_steps
 from lmf.render.options import Options
 from lmf.render.window import Painter
 from lmf.study.evaluate import as_tensor, make_pair
@@ -34,7 +35,7 @@ def build_tables(
 ) -> list[CmsrTable]:
     """Measure one table per scale on pictures of a set, and write them into the card of `weights`.
 
-    mse: see `lmf.render.cmsr.fit_steps`. images: at most so many of the set, drawn by `seed`.
+    mse: see `lmf.render.cmsr_meter.fit_steps`. images: at most so many of the set, drawn by `seed`.
 
     Raises:
         ConfigError: a scale or mse that makes no sense, or a model without shift modulation.

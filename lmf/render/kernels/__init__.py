@@ -1,7 +1,7 @@
 """Kernels: painters that do in one pass what PyTorch does in many. `render.window` is their test.
 
 triton   NVIDIA GPUs: `triton_painter` calls `triton_kernel`, written in Triton
-native   CPUs: `native` calls `native.c`, compiled when it is first needed
+native   CPUs: `native` calls `cell.c` and `native.c`, compiled when they are first needed
 """
 
 from typing import Literal

@@ -1,158 +1,144 @@
-/* Rows of LR cells on a CPU: a basis, the modulated render MLP, its output layer, blended along x.
- *
- *   h = coef * [cos(pi z), sin(pi z)],  z = <freq, offset> + phase            LTE's basis
- *   h = ReLU((1 + scale_i) (W_i h + b_i) + shift_i),  i = 1 .. depth          LMF, Eq. 4
- *   rgb = W h + b
- *
- * LIIF's basis is linear in the offset: its first layer is a slope and, for each cell, a bias.
- * Positions of a window lie side by side. A block of them stays in the first-level cache from the
- * offset to RGB, and LANES of them at a time in registers through a layer. All floats have 32 bits.
+/* Rows of LR cells on a CPU: their windows, evaluated by cell.c at all positions or interpolated between
+ * fewer (CMSR), and blended along x to lines of the image. What follows is compiled after cell.c, as one.
  */
-#include <stdlib.h>
-#include <string.h>
 
-#define WIDTH 16
-#define COLOURS 3
-#define BLOCK 128 /* positions, about: its activations before and after a layer are 16 KB */
+/* The HR column of the first position of a window, and which of its columns lie inside of the image. */
+typedef struct { long start, left, right; } span;
 
-#ifdef __AVX512F__
-#define LANES 16
-#define SUMS 16 /* outputs that are summed at a time, one register each */
-#else
-#define LANES 8
-#define SUMS 8
-#endif
+static inline span columns(const job *j, long n) {
+  long start = j->start[n % j->width], right = j->columns - start;
+  return (span){start, start < 0 ? -start : 0, right < j->kx ? right : j->kx};
+}
 
-typedef float vec __attribute__((vector_size(4 * LANES)));
-typedef int bits __attribute__((vector_size(4 * LANES)));
+/* The line of the image, in colour o, to which row t of cell n's window belongs. */
+static inline float *line_of(const job *j, long n, long o, long t) {
+  long image = n / j->width / j->rows, row = n / j->width % j->rows;
+  return j->out + (((image * COLOURS + o) * j->rows + row) * j->ky + t) * j->columns;
+}
 
-/* A row of each cell: cell n's begins at first + n * step; a step of 0 is one row for all. */
-typedef struct { const float *first; long step; } rows;
+/* Adds cell n's window, evaluated at all positions. */
+static void fully(const job *j, long n, block *b) {
+  grid g = {row(j->y, n), row(j->x, n), j->ky, j->kx};
+  long tall = rows_of_block(&g);
+  span s = columns(j, n);
+  const float *share = j->share + n % j->width * j->kx;
+  for (long top = 0; top < g.ky; top += tall) {
+    evaluate(j, n, &g, top, tall, b);
+    for (long o = 0; o < COLOURS; o++) {
+      const float *from = colour(j, o, b), *end = from + b->count;
+      float *to = line_of(j, n, o, top) + s.start;
+      for (; from < end; from += j->kx, to += j->columns)
+        for (long k = s.left; k < s.right; k++) to[k] += share[k] * from[k];
+    }
+  }
+}
 
+/* A window is linear between the nodes of a coarse grid. Interpolation along x and the blend along x are
+ * one matrix; what it makes of a row of nodes, for all columns of the window, is a rail. Rows of the
+ * window lie between two rails. */
 typedef struct {
-  long waves;             /* whether LTE's basis, or LIIF's */
-  long depth, ky, kx;
-  rows y, x;              /* offsets: ky, kx */
-  rows code;              /* waves: coef (WIDTH). Otherwise the first layer's bias (WIDTH) */
-  rows slope;             /* waves: freq (WIDTH / 2, 2) of (y, x). Otherwise the first layer (WIDTH, 2) */
-  rows phase;             /* waves: (WIDTH / 2) */
-  rows scale, shift;      /* (depth, WIDTH) */
-  const float *weight;    /* (depth, inputs, outputs); without waves the first is not read */
-  const float *bias;      /* (depth, WIDTH) */
-  const float *last, *last_bias; /* (COLOURS, WIDTH), (COLOURS) */
-  long rows, width;       /* cells of an image */
-  long columns;           /* HR pixels that a row of cells is blended to */
-  const int *start;       /* (width) HR column of each window's first position */
-  const float *share;     /* (width, kx) weight of each position in the blend */
-  float *out;             /* (N / (rows * width), COLOURS, rows * ky, columns), begun with zeros */
-} job;
+  long wide;        /* registers of kx columns */
+  float *y, *x;     /* nodes */
+  vec *column;      /* (wide) offsets */
+  vec *share;       /* (wide) */
+  vec *matrix;      /* (nodes along x, wide) */
+  vec *rails;       /* (COLOURS, nodes along y, wide) */
+} coarse;
 
-static inline const float *row(rows of, long n) { return of.first + n * of.step; }
-
-/* cos(pi z) to 2e-7 for |z| < 2^21. */
-static inline vec cosine(vec z) {
-  const float most = 12582912; /* 1.5 * 2^23: the sum's last bits are z, rounded */
-  vec sum = z + most, r = z - (sum - most), r2 = r * r;
-  vec p = 0.21969671f * r2 - 1.33188012f;
-  p = p * r2 + 4.05841191f;
-  p = p * r2 - 4.93479286f;
-  p = p * r2 + 0.99999995f;
-  return (vec)((bits)p ^ ((bits)sum << 31)); /* minus, where that is odd */
+/* The nodes along an axis. */
+static void spread(ends of, long count, float *node) {
+  for (long i = 0; i < count; i++)
+    node[i] = of.first + (of.last - of.first) * i / (count > 1 ? count - 1 : 1);
 }
 
-static inline vec relu(vec z) { return (vec)((bits)z & ~(z < 0)); } /* keeps a NaN */
+/* Nodes per unit of offset; a single one stands for all. */
+static inline float density(ends of, long count) {
+  return count > 1 ? (count - 1) / (of.last - of.first) : 0;
+}
 
-static void waves(const job *j, long n, const vec *y, const vec *x, long blocks, vec *h) {
-  const float *coef = row(j->code, n), *freq = row(j->slope, n), *phase = row(j->phase, n);
-  for (long k = 0; k < WIDTH / 2; k++)
-    for (long p = 0; p < blocks; p++) {
-      vec z = freq[2 * k] * y[p] + freq[2 * k + 1] * x[p] + phase[k];
-      h[k * blocks + p] = coef[k] * cosine(z);
-      h[(k + WIDTH / 2) * blocks + p] = coef[k + WIDTH / 2] * cosine(z - 0.5f);
+/* The matrix of cell n: hats around the nodes, times shares. */
+static void interpolation(const job *j, long n, const grid *g, coarse *c) {
+  memcpy(c->column, row(j->x, n), j->kx * sizeof(float));
+  memcpy(c->share, j->share + n % j->width * j->kx, j->kx * sizeof(float));
+  float per = density(j->nodes_x, g->kx);
+  for (long i = 0; i < g->kx; i++)
+    for (long v = 0; v < c->wide; v++) {
+      vec away = (c->column[v] - g->x[i]) * per;
+      away = (vec)((bits)away & 0x7fffffff);
+      c->matrix[i * c->wide + v] = c->share[v] * relu(1 - away);
     }
 }
 
-static void first_of_liif(const job *j, long n, const vec *y, const vec *x, long blocks, vec *h) {
-  const float *bias = row(j->code, n), *slope = row(j->slope, n);
-  const float *scale = row(j->scale, n), *shift = row(j->shift, n);
-  for (long o = 0; o < WIDTH; o++)
-    for (long p = 0; p < blocks; p++) {
-      vec sum = slope[2 * o] * y[p] + slope[2 * o + 1] * x[p] + bias[o];
-      h[o * blocks + p] = relu((1 + scale[o]) * sum + shift[o]);
+/* Rails of the rows of nodes in a block, one colour of it. */
+static void along_x(const float *from, long count, long kx, const coarse *c, vec *to) {
+  for (const float *end = from + count; from < end; from += kx)
+    for (long v = 0; v < c->wide; v++) {
+      vec sum = {0};
+      for (long i = 0; i < kx; i++) sum += from[i] * c->matrix[i * c->wide + v];
+      *to++ = sum;
     }
 }
 
-static void layer(const job *j, long n, long i, long blocks, const vec *from, vec *to) {
-  const float *weight = j->weight + i * WIDTH * WIDTH, *bias = j->bias + i * WIDTH;
-  const float *scale = row(j->scale, n) + i * WIDTH, *shift = row(j->shift, n) + i * WIDTH;
-  for (long p = 0; p < blocks; p++)
-    for (long o = 0; o < WIDTH; o += SUMS) {
-      vec sum[SUMS] = {0};
-      for (long k = 0; k < WIDTH; k++) {
-        const float *w = weight + k * WIDTH + o;
-        vec h = from[k * blocks + p];
-        for (long u = 0; u < SUMS; u++) sum[u] += h * w[u];
-      }
-      for (long u = 0; u < SUMS; u++)
-        to[(o + u) * blocks + p] = relu((1 + scale[o + u]) * (sum[u] + bias[o + u]) + shift[o + u]);
-    }
-}
-
-/* Add `count` positions, whole rows of cell n's window from row `top` on, to the HR columns that they
- * speak for. `line` is room for a block. */
-static void output(const job *j, long n, long top, long count, const vec *h, vec *line) {
-  long blocks = (count + LANES - 1) / LANES, cell = n % j->width, start = j->start[cell];
-  long left = start < 0 ? -start : 0, right = j->columns - start < j->kx ? j->columns - start : j->kx;
-  const float *share = j->share + cell * j->kx;
-  for (long o = 0; o < COLOURS; o++) {
-    for (long p = 0; p < blocks; p++) {
-      vec sum = h[p] * j->last[o * WIDTH];
-      for (long k = 1; k < WIDTH; k++) sum += h[k * blocks + p] * j->last[o * WIDTH + k];
-      line[p] = sum + j->last_bias[o];
-    }
-    long line_of_image = o * j->rows * j->ky + n / j->width % j->rows * j->ky + top;
-    long image = n / j->width / j->rows * COLOURS * j->rows * j->ky;
-    float *to = j->out + (image + line_of_image) * j->columns + start;
-    for (const float *from = (const float *)line; from < (const float *)line + count; from += j->kx) {
-      for (long k = left; k < right; k++) to[k] += share[k] * from[k];
-      to += j->columns;
+/* Adds all rows of cell n's window. */
+static void along_y(const job *j, long n, const grid *g, const coarse *c) {
+  const float *y = row(j->y, n);
+  float per = density(j->nodes_y, g->ky);
+  span s = columns(j, n);
+  for (long t = 0; t < j->ky; t++) {
+    float at = (y[t] - g->y[0]) * per;
+    long low = at < 0 ? 0 : at, most = g->ky > 1 ? g->ky - 2 : 0;
+    if (low > most) low = most;
+    float weight = at - low;
+    for (long o = 0; o < COLOURS; o++) {
+      const vec *rail = c->rails + (o * g->ky + low) * c->wide;
+      const float *above = (const float *)rail;
+      const float *below = (const float *)(g->ky > 1 ? rail + c->wide : rail);
+      float *restrict to = line_of(j, n, o, t) + s.start;
+      for (long k = s.left; k < s.right; k++) to[k] += above[k] + weight * (below[k] - above[k]);
     }
   }
 }
 
-/* Offsets of the positions in some rows of cell n's window; what fills up the block is not changed. */
-static void offsets(const job *j, long n, long top, long count, float *y, float *x) {
-  const float *of_row = row(j->y, n) + top, *of_column = row(j->x, n);
-  for (long p = 0, c = 0; p < count; p++) {
-    y[p] = *of_row;
-    x[p] = of_column[c];
-    if (++c == j->kx) c = 0, of_row++;
+/* Adds cell n's window, evaluated at `nodes` positions per axis, where it has so many. */
+static void coarsely(const job *j, long n, long nodes, block *b, coarse *c) {
+  grid g = {c->y, c->x, nodes < j->ky ? nodes : j->ky, nodes < j->kx ? nodes : j->kx};
+  spread(j->nodes_y, g.ky, c->y);
+  spread(j->nodes_x, g.kx, c->x);
+  interpolation(j, n, &g, c);
+  b->of_rows = NULL; /* other nodes may have been there */
+  long tall = rows_of_block(&g);
+  for (long top = 0; top < g.ky; top += tall) {
+    evaluate(j, n, &g, top, tall, b);
+    for (long o = 0; o < COLOURS; o++)
+      along_x(colour(j, o, b), b->count, g.kx, c, c->rails + (o * g.ky + top) * c->wide);
   }
+  along_y(j, n, &g, c);
 }
+
+/* The next `count` registers of what is left. */
+static inline vec *take(vec **rest, long count) { return (*rest += count) - count; }
 
 /* Paints cells start to stop, which begin and end with a row; 1 without memory for a block, else 0. */
 int lmf_paint(const job *j, long start, long stop) {
-  long tall = BLOCK / j->kx < 1 ? 1 : BLOCK / j->kx; /* rows of a block */
-  if (tall > j->ky) tall = j->ky;
-  long most = (tall * j->kx + LANES - 1) / LANES, size = (2 * WIDTH + 3) * most * sizeof(vec);
-  vec *memory = aligned_alloc(sizeof(vec), size);
+  long most = 0; /* nodes per axis */
+  for (long n = start; j->nodes && n < stop; n++)
+    if (j->nodes[n] > most) most = j->nodes[n];
+  long nx = most < j->kx ? most : j->kx, ny = most < j->ky ? most : j->ky;
+  long wide = registers(j->kx), size = registers(j->kx > BLOCK ? j->kx : BLOCK);
+  long all = (2 * WIDTH + 3) * size + registers(ny) + registers(nx) + (2 + nx + COLOURS * ny) * wide;
+  vec *memory = aligned_alloc(sizeof(vec), all * sizeof(vec)), *rest = memory;
   if (!memory) return 1;
-  memset(memory, 0, size);
-  vec *here = memory, *there = here + WIDTH * most, *y = there + WIDTH * most, *x = y + most;
-  int alike = !j->y.step && !j->x.step && tall == j->ky; /* all blocks have the same offsets */
-  for (long n = start; n < stop; n++)
-    for (long top = 0; top < j->ky; top += tall) {
-      long count = (j->ky - top < tall ? j->ky - top : tall) * j->kx;
-      long blocks = (count + LANES - 1) / LANES;
-      if (n == start || !alike) offsets(j, n, top, count, (float *)y, (float *)x);
-      (j->waves ? waves : first_of_liif)(j, n, y, x, blocks, here);
-      for (long i = !j->waves; i < j->depth; i++) {
-        layer(j, n, i, blocks, here, there);
-        vec *swap = here;
-        here = there, there = swap;
-      }
-      output(j, n, top, count, here, x + most);
-    }
+  memset(memory, 0, all * sizeof(vec));
+  block b = {.here = take(&rest, WIDTH * size), .there = take(&rest, WIDTH * size)};
+  b.y = take(&rest, size), b.x = take(&rest, size), b.line = take(&rest, size);
+  coarse c = {wide, (float *)take(&rest, registers(ny)), (float *)take(&rest, registers(nx))};
+  c.column = take(&rest, wide), c.share = take(&rest, wide);
+  c.matrix = take(&rest, nx * wide), c.rails = take(&rest, COLOURS * ny * wide);
+  for (long n = start; n < stop; n++) {
+    long nodes = j->nodes ? j->nodes[n] : 0;
+    if (nodes) coarsely(j, n, nodes, &b, &c);
+    else fully(j, n, &b);
+  }
   free(memory);
   return 0;
 }

@@ -1,8 +1,9 @@
 """The cells of a latent-modulated model rendered in one pass on a CPU, written in C.
 
-PyTorch takes a step per layer, and each reads and writes the activations of many cells; `native.c`
-keeps those of a few positions in registers and cache from the offset to RGB. It is compiled when it
-is first needed, for the very processor. `render.window` computes the same with PyTorch; it is the
+PyTorch takes a step per layer, and each reads and writes the activations of many cells; `cell.c`
+keeps those of a few positions in registers and cache from the offset to RGB, and `native.c` blends
+them, or interpolates between them. They are compiled when they are first needed, for the very
+processor. `render.window` and `render.cmsr_painter` compute the same with PyTorch; they are the
 fallback, and the test.
 """
 
@@ -22,6 +23,7 @@ from lmf.core.windows import AxisWindows
 from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
+from lmf.render.cmsr_painter import node_ends
 from lmf.render.kernels.fit import WIDTH, code_and_slope, misfit, packed, step
 from lmf.render.window import Windows
 
@@ -30,6 +32,9 @@ COLOURS = 3
 SHARE = 64
 """Cells that are worth a thread of their own."""
 
+TURNS = 4
+"""Shares of a thread, about: cells may differ in work, and who is done with one takes the next."""
+
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
 
 
@@ -37,16 +42,26 @@ class _Rows(ctypes.Structure):
     _fields_ = [("first", _POINTER), ("step", _LONG)]
 
 
+class _Ends(ctypes.Structure):
+    _fields_ = [("first", ctypes.c_float), ("last", ctypes.c_float)]
+
+
 class _Job(ctypes.Structure):
-    """`job` of native.c."""
+    """`job` of cell.c."""
 
     _fields_ = [
         *((name, _LONG) for name in ("waves", "depth", "ky", "kx")),
         *((name, _Rows) for name in ("y", "x", "code", "slope", "phase", "scale", "shift")),
-        *((name, _POINTER) for name in ("weight", "bias", "last", "last_bias")),
+        *((name, _POINTER) for name in ("weight", "bias", "last", "last_bias", "nodes")),
+        *((name, _Ends) for name in ("nodes_y", "nodes_x")),
         *((name, _LONG) for name in ("rows", "width", "columns")),
         *((name, _POINTER) for name in ("start", "share", "out")),
     ]
+
+
+def renderer() -> ctypes.CDLL:
+    """The library; CompilationError if there is none."""
+    return library("lmf.render.kernels", "cell.c", "native.c")
 
 
 def why_not(
@@ -66,7 +81,7 @@ def why_not(
     if device.type != "cpu":
         return f"the device is {device.type}, not a CPU"
     try:
-        library("lmf.render.kernels", "native.c")
+        renderer()
     except CompilationError as error:
         return str(error)
     return None
@@ -127,6 +142,12 @@ class NativePainter:
         """See `render.dense.LinePainter`; raises as calling does."""
         return self._paint(windows, grid, axis.start, axis.share, len(axis.fraction))
 
+    def paint_coarse_lines(
+        self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows, nodes: Tensor
+    ) -> Tensor:
+        """See `render.cmsr_painter.CoarseLinePainter`; raises as calling does."""
+        return self._paint(windows, grid, axis.start, axis.share, len(axis.fraction), nodes)
+
     def _paint(
         self,
         windows: Windows,
@@ -134,6 +155,7 @@ class NativePainter:
         start: Tensor,
         share: Tensor,
         columns: int,
+        nodes: Tensor | None = None,
     ) -> Tensor:
         read = (*code_and_slope(self.basis, self.first, windows), self._phase(windows.cell))
         modulation = windows.cells.modulation or Modulation(None, None)
@@ -148,6 +170,8 @@ class NativePainter:
             isinstance(self.basis, FourierBasis), self.weight.shape[0], ky, kx,
             *(_Rows(part.data_ptr(), step(part)) for part in given),
             *(part.data_ptr() for part in (self.weight, self.bias, self.last, self.last_bias)),
+            None if nodes is None else nodes.data_ptr(),
+            _Ends(*node_ends(windows.y)), _Ends(*node_ends(windows.x)),
             rows, width, columns,
             *(part.data_ptr() for part in (start, share, out)),
         )  # fmt: skip
@@ -164,8 +188,9 @@ class NativePainter:
 def _run(job: _Job, rows: int, width: int) -> None:
     """Paint rows of cells on as many threads as PyTorch would take; none shares a line of another."""
     threads = max(1, min(torch.get_num_threads(), rows, rows * width // SHARE))
-    bounds = [rows * i // threads * width for i in range(threads + 1)]
-    paint = library("lmf.render.kernels", "native.c").lmf_paint
+    parts = 1 if threads == 1 else min(rows, TURNS * threads)
+    bounds = [rows * i // parts * width for i in range(parts + 1)]
+    paint = renderer().lmf_paint
 
     def part(cells: tuple[int, int]) -> int:
         return paint(ctypes.byref(job), *map(_LONG, cells))  # other threads run meanwhile
