@@ -6,11 +6,12 @@ import shutil
 import pytest
 import torch
 
+from lmf.core import compiled
 from lmf.core.errors import ConfigError
 from lmf.render.cmsr import CmsrStep, CmsrTable, intensity
 from lmf.render.cmsr_painter import CmsrLinePainter, CmsrPainter, cmsr_painter
 from lmf.render.dense import dense_painter, render_image
-from lmf.render.kernels import compiled, native
+from lmf.render.kernels import native
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, compiled.COMPILERS)), reason="no C compiler on this machine"
