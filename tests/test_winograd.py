@@ -138,6 +138,7 @@ def test_an_upscaled_image_is_the_same():
     image = torch.rand(1, 3, 20, 25)
     fast, plain = (model.upscale(image, scale=3, kernel=kernel) for kernel in ("native", "dense"))
     assert (fast.rgb - plain.rgb).abs().max() < 5e-5
+    assert (fast.convolutions, plain.convolutions) == ("native", "torch")
 
 
 def test_where_it_cannot_run():

@@ -13,6 +13,7 @@ Path = Literal["dense", "native", "triton", "gather", "cmsr"]
 class Rendering:
     """How an image was made. path: which renderer ran; note: why not the one that was asked for.
 
+    convolutions: whether PyTorch computed those of encoder and head, or C, see `nets.winograd`.
     by: of "cmsr", which renderer evaluated the queries that were left; None for other paths.
     saved: share of the queries, 0 to 1, that were not rendered but interpolated; 0 but for "cmsr".
     tiles: how many pieces the LR image was encoded in.
@@ -23,6 +24,7 @@ class Rendering:
     tiles: int
     note: str | None = None
     by: Path | None = None
+    convolutions: Literal["torch", "native"] = "torch"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -60,7 +60,7 @@ class Stream(Iterator[Rows]):
         self._model, self._image = model, image
         with torch.no_grad():
             self._painted = model.renderer.choose(options)
-            self._convolve = convolve if options.kernel == "dense" else fastest(image)
+            self._convolve = fastest(image) if options.kernel in ("auto", "native") else convolve
         self._plan = model.footprint(image, size, streamed=streamed)
         self._cells: LazyCells | TiledCells | None = None
         self._rows = fit(self._start, self._plan, options.max_memory)
@@ -84,7 +84,14 @@ class Stream(Iterator[Rows]):
         """How the rows so far were made."""
         tiles = 0 if self._cells is None else self._cells.tiles
         one = self._painted
-        return Rendering(path=one.path, by=one.by, note=one.note, saved=one.saved, tiles=tiles)
+        return Rendering(
+            path=one.path,
+            by=one.by,
+            note=one.note,
+            saved=one.saved,
+            tiles=tiles,
+            convolutions="torch" if self._convolve is convolve else "native",
+        )
 
     def _start(self, side: int, first: int) -> Iterator[Rows]:
         """The rows from `first` on, in tiles of `side`."""

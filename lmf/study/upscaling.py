@@ -127,13 +127,14 @@ def _table(weights: Path, scale: float | None) -> CmsrTable:
 
 
 def _how(rendering: Rendering, dtype: torch.dtype | None) -> str:
-    """Which renderer ran, why, and what it left out."""
+    """Which renderer ran, why, and what it left out; who computed the encoder's convolutions."""
     kind = "" if dtype is None else f" in {str(dtype).removeprefix('torch.')}"
     share = f", {rendering.saved:.0%} of its queries saved" if rendering.path == "cmsr" else ""
     by = f" over {rendering.by}" if rendering.by else ""
     tiles = f" in {rendering.tiles} tiles" if rendering.tiles > 1 else ""
     note = f" (not the kernel: {rendering.note})" if rendering.note else ""
-    return f"{rendering.path} renderer{by}{kind}{note}{tiles}{share}"
+    encoder = ", native convolutions" if rendering.convolutions == "native" else ""
+    return f"{rendering.path} renderer{by}{kind}{note}{encoder}{tiles}{share}"
 
 
 def parse_size(text: str) -> tuple[int, int]:
