@@ -17,10 +17,12 @@
 
 #ifdef __AVX512F__
 #define LANES 16
-#define SUMS 16 /* outputs that are summed at a time, one register each */
+#define SUMS 8 /* outputs, for PAIR registers of positions: SUMS * PAIR registers hold sums */
+#define PAIR 2
 #else
 #define LANES 8
-#define SUMS 8
+#define SUMS 4
+#define PAIR 2
 #endif
 
 typedef float vec __attribute__((vector_size(4 * LANES)));
@@ -86,20 +88,28 @@ static void first_of_liif(const job *j, long n, const vec *y, const vec *x, long
     }
 }
 
+/* relu(gain (W h) + base) for `many` registers of positions; inlined for each such number. */
+static inline __attribute__((always_inline)) void some(
+    long many, const float *weight, const float *gain, const float *base, long blocks, const vec *from, vec *to) {
+  for (long o = 0; o < WIDTH; o += SUMS) {
+    vec sum[SUMS][PAIR] = {0};
+    for (long k = 0; k < WIDTH; k++)
+      for (long u = 0; u < SUMS; u++)
+        for (long p = 0; p < many; p++) sum[u][p] += from[k * blocks + p] * weight[k * WIDTH + o + u];
+    for (long u = 0; u < SUMS; u++)
+      for (long p = 0; p < many; p++)
+        to[(o + u) * blocks + p] = relu(gain[o + u] * sum[u][p] + base[o + u]);
+  }
+}
+
 static void layer(const job *j, long n, long i, long blocks, const vec *from, vec *to) {
   const float *weight = j->weight + i * WIDTH * WIDTH, *bias = j->bias + i * WIDTH;
   const float *scale = row(j->scale, n) + i * WIDTH, *shift = row(j->shift, n) + i * WIDTH;
-  for (long p = 0; p < blocks; p++)
-    for (long o = 0; o < WIDTH; o += SUMS) {
-      vec sum[SUMS] = {0};
-      for (long k = 0; k < WIDTH; k++) {
-        const float *w = weight + k * WIDTH + o;
-        vec h = from[k * blocks + p];
-        for (long u = 0; u < SUMS; u++) sum[u] += h * w[u];
-      }
-      for (long u = 0; u < SUMS; u++)
-        to[(o + u) * blocks + p] = relu((1 + scale[o + u]) * (sum[u] + bias[o + u]) + shift[o + u]);
-    }
+  float gain[WIDTH], base[WIDTH];
+  for (long o = 0; o < WIDTH; o++) gain[o] = 1 + scale[o], base[o] = gain[o] * bias[o] + shift[o];
+  long p = 0;
+  for (; p + PAIR <= blocks; p += PAIR) some(PAIR, weight, gain, base, blocks, from + p, to + p);
+  for (; p < blocks; p++) some(1, weight, gain, base, blocks, from + p, to + p);
 }
 
 /* Where a cell is evaluated: (ky, kx) positions, the rows at y and the columns at x. */

@@ -16,6 +16,10 @@ static inline float *line_of(const job *j, long n, long o, long t) {
   return j->out + (((image * COLOURS + o) * j->rows + row) * j->ky + t) * j->columns;
 }
 
+static inline void blend(span s, const float *restrict share, const float *restrict from, float *restrict to) {
+  for (long k = s.left; k < s.right; k++) to[k] += share[k] * from[k];
+}
+
 /* Adds cell n's window, evaluated at all positions. */
 static void fully(const job *j, long n, block *b) {
   grid g = {row(j->y, n), row(j->x, n), j->ky, j->kx};
@@ -26,9 +30,8 @@ static void fully(const job *j, long n, block *b) {
     evaluate(j, n, &g, top, tall, b);
     for (long o = 0; o < COLOURS; o++) {
       const float *from = colour(j, o, b), *end = from + b->count;
-      float *to = line_of(j, n, o, top) + s.start;
-      for (; from < end; from += j->kx, to += j->columns)
-        for (long k = s.left; k < s.right; k++) to[k] += share[k] * from[k];
+      for (float *to = line_of(j, n, o, top) + s.start; from < end; from += j->kx, to += j->columns)
+        blend(s, share, from, to);
     }
   }
 }
