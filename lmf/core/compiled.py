@@ -14,8 +14,12 @@ from platformdirs import user_cache_path
 from lmf.core.errors import ResourceError
 from lmf.core.files import atomic_write
 
-FLAGS = ("-std=gnu11", "-O3", "-march=native", "-shared", "-fPIC")
-"""GNU C fuses a product and a sum into one operation, as every BLAS does."""
+FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC")
+"""GNU C fuses a product and a sum into one operation, as every BLAS does.
+
+OpenMP is what PyTorch runs its threads by. Its library is in the process already, and serves ours, too:
+threads of our own would share the processors with PyTorch's, which spin for a while after their work.
+"""
 
 COMPILERS = ("cc", "gcc", "clang")
 

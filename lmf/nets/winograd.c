@@ -136,21 +136,29 @@ static void scatter(const job *j, place p, long at, const float *sums) {
   }
 }
 
-/* Tiles start to stop, counted row by row and image by image; 1 without memory for a block, else 0. */
-int lmf_convolve(const job *j, long start, long stop) {
+/* A block of tiles, counted row by row and image by image. */
+static void convolve(const job *j, long first, long count, float *spots, float *sums) {
+  for (long t = 0; t < count; t++) gather(j, place_of(j, first + t), t, spots);
+  for (long s = 0; s < SPOTS; s++)
+    for (long o = 0; o < j->outputs; o += WIDE)
+      for (long t = 0; t < count; t += ROWS)
+        product(j, spots + (s * BLOCK + t) * j->inputs, j->filter + (s * j->outputs + o) * j->inputs,
+                sums + (s * BLOCK + t) * j->outputs + o);
+  for (long t = 0; t < count; t++) scatter(j, place_of(j, first + t), t, sums);
+}
+
+/* All tiles, on so many threads; 1 where one of these has no memory for a block, else 0. */
+int lmf_convolve(const job *j, long tiles, int threads) {
   size_t before = SPOTS * BLOCK * j->inputs, after = SPOTS * BLOCK * j->outputs;
-  float *spots = calloc(before + after, sizeof(float)), *sums = spots + before;
-  if (!spots) return 1;
-  for (long first = start; first < stop; first += BLOCK) {
-    long count = stop - first < BLOCK ? stop - first : BLOCK;
-    for (long t = 0; t < count; t++) gather(j, place_of(j, first + t), t, spots);
-    for (long s = 0; s < SPOTS; s++)
-      for (long o = 0; o < j->outputs; o += WIDE)
-        for (long t = 0; t < count; t += ROWS)
-          product(j, spots + (s * BLOCK + t) * j->inputs, j->filter + (s * j->outputs + o) * j->inputs,
-                  sums + (s * BLOCK + t) * j->outputs + o);
-    for (long t = 0; t < count; t++) scatter(j, place_of(j, first + t), t, sums);
+  int failed = 0;
+#pragma omp parallel num_threads(threads) reduction(| : failed)
+  {
+    float *spots = calloc(before + after, sizeof(float));
+    failed = !spots;
+#pragma omp for schedule(dynamic)
+    for (long first = 0; first < tiles; first += BLOCK)
+      if (spots) convolve(j, first, tiles - first < BLOCK ? tiles - first : BLOCK, spots, spots + before);
+    free(spots);
   }
-  free(spots);
-  return 0;
+  return failed;
 }

@@ -15,7 +15,6 @@ from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from lmf.core.compiled import CompilationError, library
 from lmf.core.errors import ConfigError
-from lmf.core.threads import run_in_parts
 from lmf.nets.convolution import Convolve, convolve
 
 TILE = 4
@@ -23,9 +22,6 @@ TILE = 4
 
 LANES = 16
 """Input channels are read in groups of so many."""
-
-BLOCK = 24
-"""Tiles that are worth a thread of their own: `BLOCK` of winograd.c."""
 
 _POINTER, _LONG = ctypes.c_void_p, ctypes.c_long
 
@@ -109,11 +105,9 @@ class Winograd:
             _Pixels(None if add is None else add.data_ptr(), layer.out_channels), scale,
             out.data_ptr(),
         )  # fmt: skip
-        run = library("lmf.nets", "winograd.c").lmf_convolve
         tiles = batch * -(-height // TILE) * -(-width // TILE)
-        if not run_in_parts(
-            lambda start, stop: run(ctypes.byref(job), _LONG(start), _LONG(stop)), tiles, BLOCK
-        ):
+        run = library("lmf.nets", "winograd.c").lmf_convolve
+        if run(ctypes.byref(job), _LONG(tiles), torch.get_num_threads()):
             raise RuntimeError("out of memory for a block of tiles")
         return out
 

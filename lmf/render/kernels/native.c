@@ -122,7 +122,7 @@ static void coarsely(const job *j, long n, long nodes, block *b, coarse *c) {
 static inline vec *take(vec **rest, long count) { return (*rest += count) - count; }
 
 /* Paints cells start to stop, which begin and end with a row; 1 without memory for a block, else 0. */
-int lmf_paint(const job *j, long start, long stop) {
+static int paint(const job *j, long start, long stop) {
   long most = 0; /* nodes per axis */
   for (long n = start; j->nodes && n < stop; n++)
     if (j->nodes[n] > most) most = j->nodes[n];
@@ -144,4 +144,13 @@ int lmf_paint(const job *j, long start, long stop) {
   }
   free(memory);
   return 0;
+}
+
+/* Paints so many rows of cells in parts, none of which shares a line of the image with another. */
+int lmf_paint(const job *j, long rows, long parts, int threads) {
+  int failed = 0;
+#pragma omp parallel for num_threads(threads) schedule(dynamic) reduction(| : failed)
+  for (long i = 0; i < parts; i++)
+    failed |= paint(j, rows * i / parts * j->width, rows * (i + 1) / parts * j->width);
+  return failed;
 }

@@ -8,9 +8,7 @@ fallback, and the test.
 """
 
 import ctypes
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -186,19 +184,8 @@ class NativePainter:
 
 
 def _run(job: _Job, rows: int, width: int) -> None:
-    """Paint rows of cells on as many threads as PyTorch would take; none shares a line of another."""
+    """Paint rows of cells on as many threads as PyTorch would take."""
     threads = max(1, min(torch.get_num_threads(), rows, rows * width // SHARE))
     parts = 1 if threads == 1 else min(rows, TURNS * threads)
-    bounds = [rows * i // parts * width for i in range(parts + 1)]
-    paint = renderer().lmf_paint
-
-    def part(cells: tuple[int, int]) -> int:
-        return paint(ctypes.byref(job), *map(_LONG, cells))  # other threads run meanwhile
-
-    if threads == 1:
-        failed = [part((0, bounds[-1]))]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            failed = list(pool.map(part, pairwise(bounds)))
-    if any(failed):
+    if renderer().lmf_paint(ctypes.byref(job), _LONG(rows), _LONG(parts), threads):
         raise ResourceError("out of memory for a window; free some, or use the dense renderer")
