@@ -10,6 +10,7 @@
  * pixels to its results; each of its 36 spots is a matrix product. All floats have 32 bits.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #define TILE 4
 #define SIDE (TILE + 2)
@@ -26,6 +27,8 @@
 #define ROWS 6
 #endif
 #define COLUMNS 2
+#define DEPTH 64 /* inputs that lie together: tiles are so far apart, which the compiler must know */
+#define LINE 64  /* bytes of a cache line */
 #define WIDE (COLUMNS * LANES)
 
 typedef float vec __attribute__((vector_size(4 * LANES), aligned(4)));
@@ -76,9 +79,12 @@ static place place_of(const job *j, long tile) {
   return (place){image * j->height * j->width, tile / across % down * TILE, tile % across * TILE};
 }
 
-/* B' d B of one tile into place `at` of every spot; pixels outside the image are zero. */
+static inline long groups(const job *j) { return (j->inputs + DEPTH - 1) / DEPTH; }
+
+/* B' d B of one tile into place `at` of every spot, (groups, BLOCK, DEPTH); outside the image is zero. */
 static void gather(const job *j, place p, long at, float *spots) {
   for (long k = 0; k < j->inputs; k += LANES) {
+    float *to = spots + (k / DEPTH * BLOCK + at) * DEPTH + k % DEPTH;
     vec half[SIDE][SIDE]; /* of each column */
     for (long x = 0; x < SIDE; x++) {
       vec d[SIDE];
@@ -95,7 +101,7 @@ static void gather(const job *j, place p, long at, float *spots) {
       for (long x = 0; x < SIDE; x++) d[x] = half[x][y];
       to_spots(d, v);
       for (long x = 0; x < SIDE; x++)
-        *(vec *)(spots + ((y * SIDE + x) * BLOCK + at) * j->inputs + k) = v[x];
+        *(vec *)(to + (y * SIDE + x) * groups(j) * BLOCK * DEPTH) = v[x];
     }
   }
 }
@@ -103,10 +109,11 @@ static void gather(const job *j, place p, long at, float *spots) {
 /* ROWS tiles of a spot, (ROWS, inputs), times (inputs, WIDE). */
 static void product(const job *j, const float *in, const float *filter, float *out) {
   vec sum[ROWS][COLUMNS] = {0};
-  for (long k = 0; k < j->inputs; k++)
-    for (long r = 0; r < ROWS; r++)
-      for (long c = 0; c < COLUMNS; c++)
-        sum[r][c] += in[r * j->inputs + k] * *(const vec *)(filter + k * WIDE + c * LANES);
+  for (long left = j->inputs; left > 0; left -= DEPTH, in += BLOCK * DEPTH)
+    for (long k = 0; k < DEPTH && k < left; k++, filter += WIDE)
+      for (long r = 0; r < ROWS; r++)
+        for (long c = 0; c < COLUMNS; c++)
+          sum[r][c] += in[r * DEPTH + k] * *(const vec *)(filter + c * LANES);
   for (long r = 0; r < ROWS; r++)
     for (long c = 0; c < COLUMNS; c++) *(vec *)(out + r * j->outputs + c * LANES) = sum[r][c];
 }
@@ -142,19 +149,21 @@ static void convolve(const job *j, long first, long count, float *spots, float *
   for (long s = 0; s < SPOTS; s++)
     for (long o = 0; o < j->outputs; o += WIDE)
       for (long t = 0; t < count; t += ROWS)
-        product(j, spots + (s * BLOCK + t) * j->inputs, j->filter + (s * j->outputs + o) * j->inputs,
-                sums + (s * BLOCK + t) * j->outputs + o);
+        product(j, spots + (s * groups(j) * BLOCK + t) * DEPTH,
+                j->filter + (s * j->outputs + o) * j->inputs, sums + (s * BLOCK + t) * j->outputs + o);
   for (long t = 0; t < count; t++) scatter(j, place_of(j, first + t), t, sums);
 }
 
 /* All tiles, on so many threads; 1 where one of these has no memory for a block, else 0. */
 int lmf_convolve(const job *j, long tiles, int threads) {
-  size_t before = SPOTS * BLOCK * j->inputs, after = SPOTS * BLOCK * j->outputs;
+  size_t before = SPOTS * BLOCK * DEPTH * groups(j), after = SPOTS * BLOCK * j->outputs;
+  size_t size = (before + after) * sizeof(float);
   int failed = 0;
 #pragma omp parallel num_threads(threads) reduction(| : failed)
   {
-    float *spots = calloc(before + after, sizeof(float));
+    float *spots = aligned_alloc(LINE, size); /* or registers would straddle lines of the cache */
     failed = !spots;
+    if (spots) memset(spots, 0, size); /* tiles that the last block lacks are multiplied, too */
 #pragma omp for schedule(dynamic)
     for (long first = 0; first < tiles; first += BLOCK)
       if (spots) convolve(j, first, tiles - first < BLOCK ? tiles - first : BLOCK, spots, spots + before);
