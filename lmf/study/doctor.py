@@ -40,10 +40,15 @@ def examine(root: Path = Path()) -> Iterator[Finding]:
 def _torch() -> Iterator[Finding]:
     import torch
 
+    from lmf.nets.winograd import why_not
+
     enough = tuple(int(n) for n in torch.__version__.split(".")[:2]) >= (2, 10)
     yield Finding("torch", enough, f"{torch.__version__}, {torch.get_num_threads()} threads")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     yield Finding("gpu", True, ", ".join(names) or "none; everything runs on the CPU")
+    with torch.no_grad():
+        reason = why_not(torch.empty(0))
+    yield Finding("kernels in C", True, f"left to PyTorch: {reason}" if reason else "compiled")
 
 
 def _profile(root: Path) -> Finding:
