@@ -8,7 +8,8 @@ from lightning.fabric import Fabric
 from lmf.architecture import MODELS, with_options
 from lmf.data.pairs import Pictures
 from lmf.train.config import TrainConfig
-from lmf.train.engine import Run, Watch, train
+from lmf.train.engine import Run, train
+from lmf.train.observe import Watch
 
 CONFIG = TrainConfig(
     steps=9,

@@ -15,9 +15,10 @@ from small_runs import CONFIG, MODEL, noise, run_training
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError, ResourceError
 from lmf.train.config import PerceptualConfig, TrainConfig
-from lmf.train.engine import Run, Watch, train
+from lmf.train.engine import Run, train
 from lmf.train.fabric import make_fabric
 from lmf.train.objective import Objective
+from lmf.train.observe import Watch
 from lmf.train.perceptual import Vgg19Features, perceptual_loss
 from lmf.train.schedule import learning_rate, scale_range
 

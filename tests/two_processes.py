@@ -8,8 +8,9 @@ from small_runs import CONFIG, MODEL, noise
 
 from lmf.core.weights import write_tensors
 from lmf.train.config import TrainConfig
-from lmf.train.engine import Run, Watch, train
+from lmf.train.engine import Run, train
 from lmf.train.fabric import make_fabric
+from lmf.train.observe import Watch
 
 if __name__ == "__main__":
     folder, batch, steps = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])

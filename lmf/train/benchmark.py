@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lmf.data.pairs import Pictures
 from lmf.metrics.machine import matmul_rate
-from lmf.train.engine import Run, Watch, train
+from lmf.train.engine import Run, train
+from lmf.train.observe import Watch
 
 WARM_UP = 2
 """Steps that are not counted: memory is taken and kernels are chosen in them."""

@@ -3,7 +3,6 @@
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +10,6 @@ from typing import Any, cast
 import torch
 from lightning.fabric import Fabric
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lmf.architecture import ModelConfig
 from lmf.core.config import plain
@@ -20,11 +18,11 @@ from lmf.data.pairs import Batch, Pictures, draw_batch, draw_queries, stream
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.fabric import share
-from lmf.train.log import Step, Stopwatch, learning_row
-from lmf.train.objective import Objective
+from lmf.train.log import Step
+from lmf.train.observe import Observer, Watch
+from lmf.train.parts import Parts, assemble, resume
 from lmf.train.schedule import learning_rate, scale_range
-from lmf.train.start import initial_model
-from lmf.train.state import Progress, latest, load_state, save_state
+from lmf.train.state import Progress
 
 log = logging.getLogger(__name__)
 
@@ -56,20 +54,6 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Watch:
-    """What looks on; none of it changes the result.
-
-    validate: PSNR of a model on validation images, at a step. on_step: called with (steps done,
-    loss). on_row: called with each row of the learning log. speed: file of the speed log.
-    """
-
-    validate: Callable[[Lmf, int], float]
-    on_step: Callable[[int, float], None] = lambda step, loss: None
-    on_row: Callable[[Mapping[str, Any]], None] = lambda row: None
-    speed: Path | None = None
-
-
-@dataclass(frozen=True)
 class Trained:
     """The averaged model in evaluation mode, a row per logged step, and how many were skipped."""
 
@@ -93,9 +77,9 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
             f"batch {config.batch} is larger than the {len(pictures.pixels)} training pictures"
         )
     crops = share(fabric, config)
-    parts = _assemble(run, fabric)
-    progress = _resume(run, folder, parts, fabric)
-    observer = _Observer(config, watch, progress.rows, fabric)
+    parts = assemble(run.model, config, run.seed, fabric)
+    progress = resume(run.describe(), folder, parts, fabric)
+    observer = Observer(config, watch, progress.rows, fabric)
     skipped, in_a_row = progress.skipped, progress.skipped_in_a_row
     upcoming = _draw(run, pictures, progress.step, crops) if progress.step < config.steps else None
     for step in range(progress.step, config.steps):
@@ -115,50 +99,8 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
         if done % config.save_every == 0 and done < config.steps and fabric.is_global_zero:
             scaler = fabric.strategy.precision.state_dict()
             now = Progress(done, observer.rows, skipped, in_a_row, scaler)
-            save_state(folder, run.describe(), now, parts.model, parts.average, parts.optimizer)
+            parts.save(folder, run.describe(), now)
     return Trained(parts.averaged.eval(), observer.rows, skipped)
-
-
-class _Observer:
-    """Keeps the logs and tells those who watch; only the first process has any."""
-
-    def __init__(
-        self, config: TrainConfig, watch: Watch, rows: list[dict[str, Any]], fabric: Fabric
-    ) -> None:
-        self.config, self.watch, self.rows = config, watch, rows
-        self.first = fabric.is_global_zero
-        self.clock = Stopwatch(watch.speed if self.first else None, fabric.device)
-
-    def saw(self, done: int, taken: Step, averaged: Lmf, drawing: float) -> None:
-        """Note the step that makes it `done` steps; `drawing`: seconds for its batch."""
-        if not self.first:
-            return
-        self.clock.drew(drawing)
-        self.watch.on_step(done, taken.loss)
-        last = done == self.config.steps
-        if done % self.config.log_every and not last:
-            return
-        self.clock.lap(done)
-        due = last or done % self.config.validate_every == 0
-        psnr = self.watch.validate(averaged.eval(), done) if due else None
-        self.rows.append(learning_row(done, taken, psnr))
-        self.watch.on_row(self.rows[-1])
-        self.clock.restart()  # a validation is no training time
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """What is trained. objective: as Fabric runs it (device, precision). average: `model`'s EMA."""
-
-    model: Lmf
-    objective: Objective
-    average: AveragedModel
-    optimizer: torch.optim.Optimizer
-
-    @property
-    def averaged(self) -> Lmf:
-        """The averaged weights as a model."""
-        return cast(Lmf, self.average.module)
 
 
 @dataclass(frozen=True)
@@ -168,34 +110,6 @@ class _Drawn:
     batch: Batch
     queries: Tensor | None
     seconds: float
-
-
-def _assemble(run: Run, fabric: Fabric) -> _Parts:
-    config = run.train
-    torch.manual_seed(run.seed)
-    model = initial_model(run.model)
-    if config.channels_last:
-        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-    average.to(fabric.device)
-    model.encoder.checkpointing = config.checkpoint
-    if config.compile:
-        model.encoder.compile()
-    trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(trainable, config.lr)
-    objective, optimizer = fabric.setup(Objective(model, config), optimizer)
-    return _Parts(model, cast(Objective, objective), average, optimizer)
-
-
-def _resume(run: Run, folder: Path, parts: _Parts, fabric: Fabric) -> Progress:
-    state = latest(folder)
-    if state is None:
-        return Progress(0, [])
-    progress = load_state(state, run.describe(), parts.model, parts.average, parts.optimizer)
-    if progress.scaler:
-        fabric.strategy.precision.load_state_dict(dict(progress.scaler))
-    log.info("resumed at step %d of %d from %s", progress.step, run.train.steps, state)
-    return progress
 
 
 def _draw(run: Run, pictures: Pictures, step: int, rows: range) -> _Drawn:
@@ -219,7 +133,7 @@ def _draw(run: Run, pictures: Pictures, step: int, rows: range) -> _Drawn:
 
 
 def _forward_backward(
-    parts: _Parts, drawn: _Drawn, config: TrainConfig, fabric: Fabric
+    parts: Parts, drawn: _Drawn, config: TrainConfig, fabric: Fabric
 ) -> tuple[Tensor, Tensor]:
     """Mean loss of the batch and its gradient's norm, clipped; computed part by part."""
     lr, hr = (image.chunk(config.accumulate) for image in (drawn.batch.lr, drawn.batch.hr))
@@ -251,7 +165,7 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def _update(parts: _Parts, taken: Step, config: TrainConfig) -> bool:
+def _update(parts: Parts, taken: Step, config: TrainConfig) -> bool:
     """Move weights and their average; False if loss or gradient are not finite: nothing moved.
 
     With fp16 an infinite gradient is no fault: the loss scaler skips the step and scales less.

@@ -27,8 +27,9 @@ from lmf.metrics.quality import psnr
 from lmf.model import Lmf
 from lmf.study.profile import Profile, model_config
 from lmf.study.workspace import Workspace
-from lmf.train.engine import Run, Trained, Watch, train
+from lmf.train.engine import Run, Trained, train
 from lmf.train.fabric import make_fabric
+from lmf.train.observe import Watch
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,53 @@
+"""Those who look on at a training; none of it changes the result."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric import Fabric
+
+from lmf.model import Lmf
+from lmf.train.config import TrainConfig
+from lmf.train.log import Step, Stopwatch, learning_row
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What looks on; none of it changes the result.
+
+    validate: PSNR of a model on validation images, at a step. on_step: called with (steps done,
+    loss). on_row: called with each row of the learning log. speed: file of the speed log.
+    """
+
+    validate: Callable[[Lmf, int], float]
+    on_step: Callable[[int, float], None] = lambda step, loss: None
+    on_row: Callable[[Mapping[str, Any]], None] = lambda row: None
+    speed: Path | None = None
+
+
+class Observer:
+    """Keeps the logs and tells those who watch; only the first process has any."""
+
+    def __init__(
+        self, config: TrainConfig, watch: Watch, rows: list[dict[str, Any]], fabric: Fabric
+    ) -> None:
+        self.config, self.watch, self.rows = config, watch, rows
+        self.first = fabric.is_global_zero
+        self.clock = Stopwatch(watch.speed if self.first else None, fabric.device)
+
+    def saw(self, done: int, taken: Step, averaged: Lmf, drawing: float) -> None:
+        """Note the step that makes it `done` steps; `drawing`: seconds for its batch."""
+        if not self.first:
+            return
+        self.clock.drew(drawing)
+        self.watch.on_step(done, taken.loss)
+        last = done == self.config.steps
+        if done % self.config.log_every and not last:
+            return
+        self.clock.lap(done)
+        due = last or done % self.config.validate_every == 0
+        psnr = self.watch.validate(averaged.eval(), done) if due else None
+        self.rows.append(learning_row(done, taken, psnr))
+        self.watch.on_row(self.rows[-1])
+        self.clock.restart()  # a validation is no training time

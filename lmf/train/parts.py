@@ -1,0 +1,72 @@
+"""What a training trains, assembled on its device, and set to where an interrupted one stood."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.fabric import Fabric
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from lmf.architecture import ModelConfig
+from lmf.model import Lmf
+from lmf.train.config import TrainConfig
+from lmf.train.objective import Objective
+from lmf.train.start import initial_model
+from lmf.train.state import Progress, latest, load_state, save_state
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What is trained. objective: as Fabric runs it (device, precision). average: `model`'s EMA."""
+
+    model: Lmf
+    objective: Objective
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+
+    @property
+    def averaged(self) -> Lmf:
+        """The averaged weights as a model."""
+        return cast(Lmf, self.average.module)
+
+    def save(self, folder: Path, run: Mapping[str, Any], progress: Progress) -> None:
+        """Write the state of the run that `run` describes; see `train.state`."""
+        save_state(folder, run, progress, self.model, self.average, self.optimizer)
+
+
+def assemble(described: ModelConfig, config: TrainConfig, seed: int, fabric: Fabric) -> Parts:
+    """An untrained model with its average, loss and optimiser."""
+    torch.manual_seed(seed)
+    model = initial_model(described)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
+    average.to(fabric.device)
+    model.encoder.checkpointing = config.checkpoint
+    if config.compile:
+        model.encoder.compile()
+    trainable = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(trainable, config.lr)
+    objective, optimizer = fabric.setup(Objective(model, config), optimizer)
+    return Parts(model, cast(Objective, objective), average, optimizer)
+
+
+def resume(run: Mapping[str, Any], folder: Path, parts: Parts, fabric: Fabric) -> Progress:
+    """Where the run that `run` describes stands, after restoring `parts` from `folder`.
+
+    Raises:
+        CheckpointError: see `train.state.load_state`.
+    """
+    state = latest(folder)
+    if state is None:
+        return Progress(0, [])
+    progress = load_state(state, run, parts.model, parts.average, parts.optimizer)
+    if progress.scaler:
+        fabric.strategy.precision.load_state_dict(dict(progress.scaler))
+    log.info("resumed at step %d of %d from %s", progress.step, run["train"]["steps"], state)
+    return progress
