@@ -38,9 +38,17 @@ def save_model(
 
     facts: what the card says beyond the architecture: name, profile, steps, seed, data and so on.
     half: store fp16, which takes half the space; loading makes fp32 of it again.
+
+    Raises:
+        CheckpointError: a weight is NaN, or infinite, in fp16 perhaps; nothing is written.
     """
     tensors = model.state_dict()
-    write_tensors(path, {name: t.half() for name, t in tensors.items()} if half else tensors)
+    if half:
+        tensors = {name: tensor.half() for name, tensor in tensors.items()}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(f"{path}: {name} holds NaN or infinite weights; not written")
+    write_tensors(path, tensors)
     card = dict(facts) | {
         "architecture": plain(model.config),
         "parameters": sum(p.numel() for p in model.parameters()),

@@ -10,7 +10,7 @@ from small_runs import CONFIG, MODEL, Killed, noise, run_training
 
 from lmf.core.errors import CheckpointError, InputError, ResourceError
 from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
-from lmf.train.engine import DivergedError
+from lmf.train.health import DivergedError
 from lmf.train.objective import Objective
 from lmf.train.schedule import learning_rate
 from lmf.train.start import initial_model

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lmf.core.errors import ResourceError
+from lmf.core.errors import DataError, ResourceError
 
 
 @contextmanager
@@ -64,8 +64,16 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: object) -> None:
-    """Write JSON with sorted keys, so that equal values give equal bytes, atomically."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+    """Write JSON with sorted keys, so that equal values give equal bytes, atomically.
+
+    Raises:
+        DataError: NaN or infinity in it, which JSON does not know; nothing is written.
+    """
+    try:
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except ValueError as error:
+        raise DataError(f"{path}: a value in it would be NaN or infinite; not written") from error
+    write_text(path, text + "\n")
 
 
 def sha256(path: Path | str) -> str:

@@ -1,6 +1,5 @@
 """The training loop, all of it in one place."""
 
-import logging
 import math
 import time
 from dataclasses import dataclass
@@ -13,25 +12,17 @@ from torch import Tensor
 
 from lmf.architecture import ModelConfig
 from lmf.core.config import plain
-from lmf.core.errors import ConfigError, LmfError, ResourceError
+from lmf.core.errors import ConfigError, ResourceError
 from lmf.data.pairs import Batch, Pictures, draw_batch, draw_queries, stream
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.fabric import share
+from lmf.train.health import Health, describe
 from lmf.train.log import Step
 from lmf.train.observe import Observer, Watch
 from lmf.train.parts import Parts, assemble, resume
 from lmf.train.schedule import learning_rate, scale_range
 from lmf.train.state import Progress
-
-log = logging.getLogger(__name__)
-
-NON_FINITE_LIMIT = 3
-"""This many skipped steps in a row end a run: it has diverged, or its data are broken."""
-
-
-class DivergedError(LmfError):
-    """The loss stayed non-finite."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +46,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Trained:
-    """The averaged model in evaluation mode, a row per logged step, and how many were skipped."""
+    """The averaged model in evaluation mode, all finite; a row per logged step; what went wrong.
+
+    last: the last step, as messages describe it.
+    """
 
     model: Lmf
     rows: list[dict[str, Any]]
-    skipped: int
+    health: Health
+    last: str
 
 
 def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Watch) -> Trained:
@@ -67,7 +62,7 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
 
     Raises:
         ConfigError: the batch is larger than the data, or does not divide among the processes.
-        DivergedError: the loss was not finite three times in a row.
+        DivergedError: loss or gradient were not finite too often in a row, or the result is not.
         CheckpointError: `folder` holds the state of another run.
         ResourceError: memory does not suffice, or the disk is full.
     """
@@ -80,7 +75,7 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
     parts = assemble(run.model, config, run.seed, fabric)
     progress = resume(run.describe(), folder, parts, fabric)
     observer = Observer(config, watch, progress.rows, fabric)
-    skipped, in_a_row = progress.skipped, progress.skipped_in_a_row
+    health = progress.health
     upcoming = _draw(run, pictures, progress.step, crops) if progress.step < config.steps else None
     for step in range(progress.step, config.steps):
         drawn = cast(_Drawn, upcoming)
@@ -90,17 +85,16 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
         mean = float(cast(Tensor, fabric.all_reduce(loss)))
         taken = Step(mean, float(norm), learning_rate(config, step), scale_range(config, step))
         done = step + 1
-        if _update(parts, taken, config):
-            in_a_row = 0
-        else:
-            skipped, in_a_row = skipped + 1, in_a_row + 1
-            _tolerate(in_a_row, done, taken, drawn.batch)
+        _update(parts, taken, config)
+        names = [pictures.names[index] for index in drawn.batch.images.tolist()]
+        health.note(done, taken, names, scaled=config.precision == "fp16")
         observer.saw(done, taken, parts.averaged, drawn.seconds)
         if done % config.save_every == 0 and done < config.steps and fabric.is_global_zero:
             scaler = fabric.strategy.precision.state_dict()
-            now = Progress(done, observer.rows, skipped, in_a_row, scaler)
-            parts.save(folder, run.describe(), now)
-    return Trained(parts.averaged.eval(), observer.rows, skipped)
+            parts.save(folder, run.describe(), Progress(done, observer.rows, health, scaler))
+    last = describe(done, taken, names)
+    health.check_result((parts.averaged, parts.model), observer.last_psnr, done, last)
+    return Trained(parts.averaged.eval(), observer.rows, health, last)
 
 
 @dataclass(frozen=True)
@@ -165,29 +159,15 @@ def _out_of_memory(error: RuntimeError) -> bool:
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def _update(parts: Parts, taken: Step, config: TrainConfig) -> bool:
-    """Move weights and their average; False if loss or gradient are not finite: nothing moved.
+def _update(parts: Parts, taken: Step, config: TrainConfig) -> None:
+    """Move weights and their average, unless loss or gradient are not finite.
 
     With fp16 an infinite gradient is no fault: the loss scaler skips the step and scales less.
     """
     for group in parts.optimizer.param_groups:
         group["lr"] = taken.rate
-    finite = math.isfinite(taken.loss) and math.isfinite(taken.norm)
-    tolerable = finite or (config.precision == "fp16" and math.isfinite(taken.loss))
-    if tolerable:
+    if taken.finite or (config.precision == "fp16" and math.isfinite(taken.loss)):
         parts.optimizer.step()
-    if finite:
+    if taken.finite:
         parts.average.update_parameters(parts.model)
     parts.optimizer.zero_grad()
-    return tolerable
-
-
-def _tolerate(in_a_row: int, step: int, taken: Step, batch: Batch) -> None:
-    """Report a step whose loss or gradient is not finite; end the run at the third in a row."""
-    where = (
-        f"step {step}: loss {taken.loss}, gradient norm {taken.norm}, "
-        f"learning rate {taken.rate:.3g}, pictures {batch.images.tolist()}"
-    )
-    if in_a_row >= NON_FINITE_LIMIT:
-        raise DivergedError(f"{where}; {in_a_row} in a row: lower train.lr or check these pictures")
-    log.warning("%s; step skipped", where)

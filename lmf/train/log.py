@@ -1,6 +1,7 @@
 """The two logs of a training: what it learnt, equal on every run, and how fast, different on each."""
 
 import csv
+import math
 import os
 import resource
 import sys
@@ -20,6 +21,11 @@ class Step:
     norm: float
     rate: float
     scales: tuple[float, float]
+
+    @property
+    def finite(self) -> bool:
+        """Whether both loss and gradient are."""
+        return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
 def learning_row(step: int, taken: Step, psnr: float | None) -> dict[str, Any]:

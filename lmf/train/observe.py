@@ -36,6 +36,11 @@ class Observer:
         self.first = fabric.is_global_zero
         self.clock = Stopwatch(watch.speed if self.first else None, fabric.device)
 
+    @property
+    def last_psnr(self) -> float | None:
+        """Of the newest row; None where it has none, or where there are no rows."""
+        return self.rows[-1]["psnr_val"] if self.rows else None
+
     def saw(self, done: int, taken: Step, averaged: Lmf, drawing: float) -> None:
         """Note the step that makes it `done` steps; `drawing`: seconds for its batch."""
         if not self.first:

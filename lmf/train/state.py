@@ -7,9 +7,9 @@ the log so far, the loss scaler and the run's description. Random streams need n
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from safetensors import safe_open
@@ -19,6 +19,7 @@ from torch.optim import Optimizer
 from lmf.checkpoint import read_tensors
 from lmf.core.errors import CheckpointError
 from lmf.core.weights import load_strictly, write_tensors
+from lmf.train.health import Health
 
 KEPT = 2
 """Files kept: should the newest be damaged, deleting it goes back to the one before."""
@@ -26,16 +27,24 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Progress:
-    """step: the number of steps done. rows: the log so far. skipped: non-finite steps among them.
-
-    skipped_in_a_row: those at the end. scaler: of the fp16 loss, empty otherwise.
-    """
+    """step: the number of steps done. rows: the log so far. scaler: of the fp16 loss, else empty."""
 
     step: int
     rows: list[dict[str, Any]]
-    skipped: int = 0
-    skipped_in_a_row: int = 0
+    health: Health = field(default_factory=Health)
     scaler: Mapping[str, float] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """As the file holds it: flat, so that states written before some count existed are read."""
+        own = {"step": self.step, "rows": self.rows, "scaler": dict(self.scaler)}
+        return own | asdict(self.health)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> Self:
+        """Inverse of `plain`."""
+        own = ("step", "rows", "scaler")
+        health = Health(**{name: value for name, value in values.items() if name not in own})
+        return cls(values["step"], values["rows"], health, values["scaler"])
 
 
 def latest(folder: Path) -> Path | None:
@@ -59,7 +68,7 @@ def save_state(
         for i, moments in optimizer.state_dict()["state"].items()
         for key, value in moments.items()
     }
-    about = {"run": run, "progress": vars(progress) | {"scaler": dict(progress.scaler)}}
+    about = {"run": run, "progress": progress.plain()}
     path = folder / f"state-{progress.step:09d}.safetensors"
     write_tensors(path, tensors, {"state": json.dumps(about)})
     for old in sorted(folder.glob("state-*.safetensors"))[:-KEPT]:
@@ -98,7 +107,7 @@ def load_state(
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
-    return Progress(**about["progress"])
+    return Progress.read(about["progress"])
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -3,32 +3,28 @@
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from lightning.fabric import Fabric
-from PIL import Image
 
 from lmf.checkpoint import save_model
 from lmf.core.config import plain
 from lmf.core.errors import DataError
 from lmf.core.files import atomic_write, write_json
-from lmf.data.degrade import resize_picture
 from lmf.data.fetch import open_set
 from lmf.data.pairs import Pictures, load_pictures
-from lmf.data.pictures import read_rgb
 from lmf.metrics.cost import cpu_name
-from lmf.metrics.quality import psnr
-from lmf.model import Lmf
 from lmf.study.profile import Profile, model_config
+from lmf.study.stages.validate import Validator
 from lmf.study.workspace import Workspace
 from lmf.train.engine import Run, Trained, train
 from lmf.train.fabric import make_fabric
+from lmf.train.health import DivergedError
 from lmf.train.observe import Watch
 
 log = logging.getLogger(__name__)
@@ -91,44 +87,6 @@ def read_record(place: Workspace, name: str) -> dict[str, object]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-class Validator:
-    """PSNR of a model on central crops of the validation set, for watching a training.
-
-    folder: the first crop, as enlarged at each validation, is kept there as <step>.png.
-    bicubic: the PSNR of bicubic interpolation on the same crops.
-    """
-
-    def __init__(
-        self, profile: Profile, place: Workspace, device: torch.device, folder: Path
-    ) -> None:
-        self.protocol, self.scale = profile.protocol, profile.validation.scale
-        self.folder = folder
-        self.pairs, cubic = [], []
-        for path in open_set(profile.validation.set, place.data).hr:
-            picture = read_rgb(path)
-            side = round(
-                round(min(profile.validation.crop, *picture.shape[:2]) / self.scale) * self.scale
-            )
-            top, left = ((n - side) // 2 for n in picture.shape[:2])
-            hr = picture[top : top + side, left : left + side]
-            lr = resize_picture(hr, (round(side / self.scale),) * 2)
-            self.pairs.append((_tensor(lr, device), _tensor(hr, device)))
-            cubic.append((_tensor(resize_picture(lr, hr.shape[:2]), device), self.pairs[-1][1]))
-        self.bicubic = self._mean(cubic)
-
-    def __call__(self, model: Lmf, step: int) -> float:
-        """Mean PSNR in dB."""
-        with torch.no_grad():
-            found = [(model(lr, size=hr.shape[-2:]), hr) for lr, hr in self.pairs]
-        picture = (found[0][0][0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-        with atomic_write(self.folder / f"{step:07d}.png") as temporary:
-            Image.fromarray(picture).save(temporary)
-        return self._mean(found)
-
-    def _mean(self, found: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> float:
-        return float(np.mean([psnr(sr, hr, self.protocol, self.scale) for sr, hr in found]))
-
-
 @dataclass(frozen=True)
 class _Judgement:
     """Validation of bicubic, and the steps of the last quarter at which the model is below it."""
@@ -138,21 +96,28 @@ class _Judgement:
 
 
 def _judge(trained: Trained, bicubic: float, variant: str) -> _Judgement:
-    """A run that is below bicubic in its last quarter has learnt nothing of use, and says so."""
+    """A run that is below bicubic in its last quarter has learnt nothing of use, and says so.
+
+    Raises:
+        DivergedError: it is below at the end, and its last steps were not finite.
+    """
     since = 0.75 * trained.rows[-1]["step"]
     late = [r for r in trained.rows if r["psnr_val"] is not None and r["step"] >= since]
-    below = [row["step"] for row in late if row["psnr_val"] < bicubic]
+    below = [row["step"] for row in late if not row["psnr_val"] >= bicubic]
+    if below and below[-1] == trained.rows[-1]["step"] and trained.health.skipped_in_a_row:
+        raise DivergedError(
+            f"{variant} ends below bicubic, in steps that are not finite: {trained.last}; "
+            f"{trained.health.skipped} steps skipped, nothing written: lower train.lr or check these "
+            "pictures"
+        )
     if below:
         log.warning(
             "%s IS BELOW BICUBIC (%.2f dB) on validation at step %s: do not use these weights",
             variant, bicubic, ", ".join(map(str, below)),
         )  # fmt: skip
+    if trained.health.exploded:
+        log.warning("%s: THE LOSS EXPLODED at %d steps", variant, trained.health.exploded)
     return _Judgement(round(bicubic, 4), below)
-
-
-def _tensor(picture: np.ndarray, device: torch.device) -> torch.Tensor:
-    """(H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(picture.copy()).to(device).permute(2, 0, 1)[None].float() / 255
 
 
 def _write(
@@ -171,7 +136,9 @@ def _write(
         "name": variant,
         "profile": place.profile,
         "steps": profile.train.steps,
-        "skipped_steps": trained.skipped,
+        "skipped_steps": trained.health.skipped,
+        "overflowed_steps": trained.health.overflowed,
+        "exploded_steps": trained.health.exploded,
         "seed": profile.seed,
         "data": {key: record[key] for key in ("set", "images", "tree_sha256")},
         "train": plain(profile.train),
@@ -188,8 +155,14 @@ def _write(
     save_model(trained.model, place.weights(variant), facts)
     work, timing = place.run(variant), place.results / "timing"
     shutil.rmtree(place.validation(variant), ignore_errors=True)
-    shutil.copytree(work / "validation", place.validation(variant))
+    for picture in sorted((work / "validation").glob("*.png")):
+        _copy(picture, place.validation(variant) / picture.name)
     seconds = pd.read_csv(work / "speed.csv")["seconds"].sum()
     write_json(timing / f"train-{variant}.json", {"seconds": round(float(seconds), 1)})
-    with atomic_write(timing / f"train-{variant}.csv") as temporary:
-        shutil.copyfile(work / "speed.csv", temporary)
+    _copy(work / "speed.csv", timing / f"train-{variant}.csv")
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Atomically; unlike shutil's, its error names the file that could not be written."""
+    with atomic_write(target) as temporary:
+        temporary.write_bytes(source.read_bytes())
