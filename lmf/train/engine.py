@@ -74,7 +74,7 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
     crops = share(fabric, config)
     parts = assemble(run.model, config, run.seed, fabric)
     progress = resume(run.describe(), folder, parts, fabric)
-    observer = Observer(config, watch, progress.rows, fabric)
+    observer = Observer(config, watch, progress, fabric)
     health = progress.health
     upcoming = _draw(run, pictures, progress.step, crops) if progress.step < config.steps else None
     for step in range(progress.step, config.steps):

@@ -6,11 +6,15 @@ import os
 import resource
 import sys
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from lmf.core.errors import ResourceError
+from lmf.core.files import write_text
 
 
 @dataclass(frozen=True)
@@ -52,12 +56,40 @@ class Speed:
     memory_mb: float
 
 
-class Stopwatch:
-    """Measures a training between two rows of its log."""
+COLUMNS = tuple(field.name for field in fields(Speed))
+"""Of the speed log."""
 
-    def __init__(self, path: Path | None, device: torch.device) -> None:
+
+def read_speed(path: Path) -> list[Speed]:
+    """The rows of a speed log in order of steps, without those that a full disk or a kill cut short."""
+    rows: list[Speed] = []
+    for cells in csv.reader(path.read_text(encoding="utf-8", errors="replace").splitlines()):
+        try:
+            step, *numbers = cells
+            row = Speed(int(step), *map(float, numbers))
+        except (ValueError, TypeError):  # the header, or half a row
+            continue
+        if not rows or row.step > rows[-1].step:
+            rows.append(row)
+    return rows
+
+
+def _line(cells: Iterable[object]) -> str:
+    return ",".join(map(str, cells)) + "\n"
+
+
+class Stopwatch:
+    """Measures a training between two rows of its log.
+
+    path: file that the rows are appended to. done: steps that the run has behind it. Later rows of
+    the file, of steps that are now taken again, are dropped, and so are damaged ones.
+    """
+
+    def __init__(self, path: Path | None, device: torch.device, done: int = 0) -> None:
         self.path, self.device = path, device
-        self.rows: list[Speed] = []
+        if path is not None and path.exists():
+            kept = [row for row in read_speed(path) if row.step <= done]
+            write_text(path, "".join(map(_line, (COLUMNS, *map(astuple, kept)))))
         self._since, self._steps, self._drawing = time.perf_counter(), 0, 0.0
 
     def drew(self, seconds: float) -> None:
@@ -75,17 +107,23 @@ class Stopwatch:
             round(self._drawing / seconds, 4),
             round(peak_memory(self.device) / 1e6, 1),
         )
-        self.rows.append(row)
-        if self.path is not None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self.path.exists()
-            with self.path.open("a", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(asdict(row)), lineterminator="\n")
-                if new:
-                    writer.writeheader()
-                writer.writerow(asdict(row))
+        self._append(row)
         self.restart()
         return row
+
+    def _append(self, row: Speed) -> None:
+        if self.path is None:
+            return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("a", newline="", encoding="utf-8") as file:
+                if file.tell() == 0:
+                    file.write(_line(COLUMNS))
+                file.write(_line(astuple(row)))
+        except OSError as error:
+            raise ResourceError(
+                f"{self.path}: writing failed ({error.strerror}); free some space, then run this again"
+            ) from error
 
     def restart(self) -> None:
         """Leave out what happened since the last row, such as a validation."""

@@ -10,6 +10,7 @@ from lightning.fabric import Fabric
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.log import Step, Stopwatch, learning_row
+from lmf.train.state import Progress
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,12 @@ class Observer:
     """Keeps the logs and tells those who watch; only the first process has any."""
 
     def __init__(
-        self, config: TrainConfig, watch: Watch, rows: list[dict[str, Any]], fabric: Fabric
+        self, config: TrainConfig, watch: Watch, progress: Progress, fabric: Fabric
     ) -> None:
-        self.config, self.watch, self.rows = config, watch, rows
+        self.config, self.watch, self.rows = config, watch, progress.rows
         self.first = fabric.is_global_zero
-        self.clock = Stopwatch(watch.speed if self.first else None, fabric.device)
+        speed = watch.speed if self.first else None
+        self.clock = Stopwatch(speed, fabric.device, progress.step)
 
     @property
     def last_psnr(self) -> float | None:
@@ -42,16 +44,19 @@ class Observer:
         return self.rows[-1]["psnr_val"] if self.rows else None
 
     def saw(self, done: int, taken: Step, averaged: Lmf, drawing: float) -> None:
-        """Note the step that makes it `done` steps; `drawing`: seconds for its batch."""
+        """Note the step that makes it `done` steps; `drawing`: seconds for its batch.
+
+        A validation has a row of its own where none was due.
+        """
         if not self.first:
             return
         self.clock.drew(drawing)
         self.watch.on_step(done, taken.loss)
         last = done == self.config.steps
-        if done % self.config.log_every and not last:
+        due = last or done % self.config.validate_every == 0
+        if done % self.config.log_every and not due:
             return
         self.clock.lap(done)
-        due = last or done % self.config.validate_every == 0
         psnr = self.watch.validate(averaged.eval(), done) if due else None
         self.rows.append(learning_row(done, taken, psnr))
         self.watch.on_row(self.rows[-1])

@@ -25,6 +25,7 @@ from lmf.study.workspace import Workspace
 from lmf.train.engine import Run, Trained, train
 from lmf.train.fabric import make_fabric
 from lmf.train.health import DivergedError
+from lmf.train.log import read_speed
 from lmf.train.observe import Watch
 
 log = logging.getLogger(__name__)
@@ -157,8 +158,8 @@ def _write(
     shutil.rmtree(place.validation(variant), ignore_errors=True)
     for picture in sorted((work / "validation").glob("*.png")):
         _copy(picture, place.validation(variant) / picture.name)
-    seconds = pd.read_csv(work / "speed.csv")["seconds"].sum()
-    write_json(timing / f"train-{variant}.json", {"seconds": round(float(seconds), 1)})
+    seconds = sum(row.seconds for row in read_speed(work / "speed.csv"))
+    write_json(timing / f"train-{variant}.json", {"seconds": round(seconds, 1)})
     _copy(work / "speed.csv", timing / f"train-{variant}.csv")
 
 

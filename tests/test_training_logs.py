@@ -1,0 +1,133 @@
+"""The logs of a training: what is in them when, also after a full disk and after a kill."""
+
+import dataclasses
+import shutil
+import subprocess
+from functools import partial
+
+import pytest
+import torch
+from lightning.fabric import Fabric
+from small_runs import CONFIG, MODEL, Killed, noise
+from small_studies import VARIANT, small_study, train_small
+
+from lmf.core.errors import ResourceError
+from lmf.train.engine import Run, train
+from lmf.train.log import COLUMNS, Stopwatch, read_speed
+from lmf.train.observe import Watch
+
+HEADER = ",".join(COLUMNS)
+
+
+def run_logged(folder, config=CONFIG, die_at=None):
+    def on_step(step, loss):
+        if step == die_at:
+            raise Killed
+
+    seen = []
+
+    def validate(model, step):
+        seen.append(step)
+        return 30.0
+
+    watch = Watch(validate, on_step, speed=folder / "speed.csv")
+    fabric = Fabric(accelerator="cpu", devices=1)
+    return train(Run(MODEL, config, 5, "digest"), noise(2), folder, fabric, watch), seen
+
+
+def steps_of(path) -> list[int]:
+    header, *lines = path.read_text().splitlines()
+    assert header == HEADER
+    return [int(line.split(",")[0]) for line in lines]
+
+
+@pytest.mark.parametrize(("log_every", "validate_every"), [(5, 3), (4, 2), (100, 4), (1, 9)])
+def test_validation_is_made_when_due_however_often_the_log_is(tmp_path, log_every, validate_every):
+    config = dataclasses.replace(CONFIG, log_every=log_every, validate_every=validate_every)
+    trained, seen = run_logged(tmp_path, config)
+    due = sorted({*range(validate_every, 10, validate_every), 9})
+    assert seen == due
+    assert [row["step"] for row in trained.rows if row["psnr_val"] is not None] == due
+    logged = sorted({*range(log_every, 10, log_every), *due})
+    assert [row["step"] for row in trained.rows] == logged
+    assert steps_of(tmp_path / "speed.csv") == logged
+
+
+@pytest.mark.parametrize("die_at", [2, 5, 8])
+def test_a_resumed_run_times_no_step_twice(tmp_path, die_at):
+    with pytest.raises(Killed):
+        run_logged(tmp_path, die_at=die_at)
+    run_logged(tmp_path)
+    assert steps_of(tmp_path / "speed.csv") == [2, 4, 6, 8, 9]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda whole: "",
+        lambda whole: whole[:20],
+        lambda whole: whole.split("\n", 1)[1],  # no header
+        lambda whole: whole + "8,1.2,\n8,1.",
+        lambda whole: whole.replace(".", "\x00"),
+        lambda whole: None,
+    ],
+    ids=["empty", "half a header", "no header", "half a row", "garbage", "gone"],
+)
+def test_a_damaged_speed_log_is_mended(tmp_path, damage):
+    with pytest.raises(Killed):
+        run_logged(tmp_path, die_at=7)
+    log = tmp_path / "speed.csv"
+    damaged = damage(log.read_text())
+    log.unlink()
+    if damaged is not None:
+        log.write_text(damaged)
+    run_logged(tmp_path)
+    assert steps_of(log)[-2:] == [8, 9]
+    assert set(steps_of(log)) <= {2, 4, 6, 8, 9}
+    assert all(row.seconds > 0 for row in read_speed(log))
+
+
+def test_an_emptied_speed_log_does_not_fail_the_stage(tmp_path):
+    place = small_study(tmp_path)
+
+    def on_step(done, loss):
+        if done == 10:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_small(place, on_step=on_step)
+    (place.run(VARIANT) / "speed.csv").write_text("")
+    train_small(place)
+    rows = (place.results / "timing" / f"train-{VARIANT}.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["step", "9", "12"]
+
+
+@pytest.fixture
+def full_disk(tmp_path):
+    """A disk of 64 KB, nearly all of it taken."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "lmf-test", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("this user cannot mount a small disk")
+    (disk / "ballast").write_bytes(bytes(60_000))
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_disk_that_fills_up_names_the_log_and_the_next_run_goes_on(full_disk):
+    path, cpu = full_disk / "speed.csv", torch.device("cpu")
+
+    def tick(clock: Stopwatch, step: int) -> None:
+        clock.drew(0.0)
+        clock.lap(step)
+
+    clock = Stopwatch(path, cpu)
+    tick(clock, 1)
+    with pytest.raises(
+        ResourceError, match=r"speed\.csv: writing failed \(No space left on device\)"
+    ):
+        list(map(partial(tick, clock), range(2, 10_000)))
+    (full_disk / "ballast").unlink()
+    tick(Stopwatch(path, cpu, done=10), 11)
+    assert steps_of(path) == list(range(1, 12))
