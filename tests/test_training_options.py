@@ -152,7 +152,9 @@ def test_perceptual_loss_is_a_distance_that_trains_the_image_alone(vgg):
 
 
 def test_the_perceptual_term_adds_to_the_loss(tmp_path, vgg):
-    dense = dataclasses.replace(CONFIG, queries=None, patch=16, steps=1, scales=(1.0, 2.0))
+    dense = dataclasses.replace(
+        CONFIG, queries=None, patch=16, steps=1, warmup=0, scales=(1.0, 2.0)
+    )
     weighted = dataclasses.replace(dense, perceptual=PerceptualConfig(0.1, str(vgg), (2,)))
     alone = run_training(tmp_path / "a", noise(2), dense)
     both = run_training(tmp_path / "b", noise(2), weighted)

@@ -76,6 +76,12 @@ def _names(cls: type, path: Iterable[object]) -> list[str]:
     return [field.name for field in dataclasses.fields(cls)]
 
 
+def require(holds: bool, name: str, value: object, valid: str) -> None:
+    """ConfigError that names a setting, its value and what it may be, unless the latter `holds`."""
+    if not holds:
+        raise ConfigError(f"{name} is {value}: use {valid}")
+
+
 def choose(kind: str, name: str, valid: Iterable[str]) -> str:
     """`name` if it is one of `valid`; otherwise a ConfigError that lists them and the nearest."""
     names = list(valid)

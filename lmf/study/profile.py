@@ -1,5 +1,6 @@
 """Profiles: one YAML file decides what a run of the study is, from pictures to steps."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import yaml
 
 from lmf.architecture import MODELS, ModelConfig, with_options
-from lmf.core.config import Config, choose, parse, plain
+from lmf.core.config import Config, choose, parse, plain, require
 from lmf.core.errors import ConfigError
 from lmf.metrics.protocol import PROTOCOLS
 from lmf.nets.cross_scale import CrossScaleConfig
@@ -32,6 +33,20 @@ class Validation(Config):
     set: str
     scale: float
     crop: int
+
+    def __post_init__(self) -> None:
+        require(self.scale >= 1, "scale", self.scale, "at least 1")
+
+    def side(self, height: int, width: int) -> int:
+        """Of the crop of a picture, a multiple of the scale where that is whole."""
+        return round(round(min(self.crop, height, width) / self.scale) * self.scale)
+
+    def check_crop(self, protocol: str) -> None:
+        """ConfigError if the crop leaves nothing to score once `protocol` has shaved its border."""
+        border = PROTOCOLS[protocol].border(self.scale)
+        least = 2 * border + math.ceil(self.scale)
+        valid = f"at least {least}, as {protocol} shaves {border} pixels a side at x{self.scale:g}"
+        require(self.crop >= least, "validation.crop", self.crop, valid)
 
 
 @dataclass(frozen=True)
@@ -96,6 +111,9 @@ class Profile(Config):
     crops: tuple[Crop, ...]
     efficiency: Efficiency = Efficiency()
 
+    def __post_init__(self) -> None:
+        require(0 <= self.seed < 2**32, "seed", self.seed, "0 to 4294967295")
+
     @property
     def sets(self) -> tuple[str, ...]:
         """All sets to fetch; `custom` is imported by DVC instead."""
@@ -146,6 +164,7 @@ def _check(profile: Profile) -> None:
     """ConfigError if a value names something that is not there, or a scale is below 1."""
     for protocol in (profile.protocol, *map(profile.protocol_of, profile.test_sets)):
         choose("protocol", protocol, PROTOCOLS)
+    profile.validation.check_crop(profile.protocol)
     choose("base", profile.base, profile.encoders)
     for encoder in profile.encoders.values():
         choose("encoder", encoder, ENCODERS)

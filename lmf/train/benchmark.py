@@ -61,9 +61,16 @@ def measure(run: Run, pictures: Pictures, fabric: Fabric, steps: int) -> Trainin
 
 
 def _only(run: Run, steps: int) -> Run:
-    """The run, that many steps long, each of them logged."""
+    """The run, that many steps long, each of them logged; its schedules would be longer."""
     never = steps + 1
     config = dataclasses.replace(
-        run.train, steps=steps, log_every=1, validate_every=never, save_every=never
+        run.train,
+        steps=steps,
+        log_every=1,
+        validate_every=never,
+        save_every=never,
+        warmup=0,
+        milestones=(),
+        progressive=0,
     )
     return dataclasses.replace(run, train=config)

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lmf.core.config import Config
+from lmf.core.config import Config, require
 from lmf.core.errors import ConfigError
+
+VGG_SIDE = 16
+"""Pixels that the last block of VGG-19 needs: four times it is halved before."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,12 @@ class PerceptualConfig(Config):
     weight: float
     weights: str = "data/vgg19-dcbb9e9d.pth"
     layers: tuple[int, ...] = (2, 4, 8, 12, 16)
+
+    def __post_init__(self) -> None:
+        require(self.weight > 0, "weight", self.weight, "more than 0")
+        require(self.weights != "", "weights", repr(self.weights), "a file of VGG-19's weights")
+        usable = bool(self.layers) and all(1 <= layer <= 16 for layer in self.layers)
+        require(usable, "layers", list(self.layers), "some of 1 to 16")
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,8 @@ class TrainConfig(Config):
     accumulate: parts that a batch is computed in, one after the other: less memory, same result.
     checkpoint: recompute the encoder's activations in the backward pass: less memory, more time.
     channels_last: memory layout of the convolutions. compile: the encoder, by torch.compile.
-    perceptual: a second term of the loss. log_every, validate_every, save_every: in steps.
+    perceptual: a second term of the loss. log_every, validate_every, save_every: in
+    steps, independent of each other.
     """
 
     steps: int
@@ -72,11 +82,30 @@ class TrainConfig(Config):
             "save_every",
         )
         for name in counts:
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}: use at least 1")
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        queries, last = self.queries, self.steps - 1
+        require(queries is None or queries >= 1, "queries", queries, "at least 1, or null for all")
+        require(self.lr > 0, "lr", self.lr, "more than 0")
+        require(0 <= self.lr_min <= self.lr, "lr_min", self.lr_min, f"0 to lr ({self.lr:g})")
+        require(0 <= self.warmup <= last, "warmup", self.warmup, f"0 to steps - 1 ({last})")
+        require(0 <= self.ema < 1, "ema", self.ema, "0 to less than 1")
+        require(self.clip > 0, "clip", self.clip, "more than 0")
+        steps = f"0 to steps ({self.steps})"
+        require(0 <= self.progressive <= self.steps, "progressive", self.progressive, steps)
+        stones = self.milestones
+        rising = all(a < b for a, b in zip((0, *stones), (*stones, self.steps), strict=True))
+        valid = f"rising steps from 1 to {last}"
+        require(not stones or rising, "milestones", list(stones), valid)
         if not 1 <= self.scales[0] <= self.scales[1]:
             raise ConfigError(f"scales are {list(self.scales)}: use 1 <= low <= high")
         if self.batch % self.accumulate:
             raise ConfigError(f"accumulate {self.accumulate} does not divide batch {self.batch}")
-        if self.perceptual and self.queries is not None:
+        if self.perceptual:
+            self._check_perceptual()
+
+    def _check_perceptual(self) -> None:
+        if self.queries is not None:
             raise ConfigError("perceptual compares whole crops: set queries to null")
+        smallest = round(self.patch * self.scales[0])
+        valid = f"at least {VGG_SIDE} / {self.scales[0]:g} with a perceptual term, or VGG-19 sees nothing"
+        require(smallest >= VGG_SIDE, "patch", self.patch, valid)

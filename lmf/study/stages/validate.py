@@ -40,9 +40,7 @@ class Validator:
         self.pairs, cubic = [], []
         for path in open_set(profile.validation.set, place.data).hr:
             picture = read_rgb(path)
-            side = round(
-                round(min(profile.validation.crop, *picture.shape[:2]) / self.scale) * self.scale
-            )
+            side = profile.validation.side(*picture.shape[:2])
             top, left = ((n - side) // 2 for n in picture.shape[:2])
             hr = picture[top : top + side, left : left + side]
             lr = resize_picture(hr, (round(side / self.scale),) * 2)
