@@ -10,13 +10,15 @@ from lmf.study.stages.train import device_name, read_record, training_pictures, 
 from lmf.study.workspace import Workspace
 from lmf.train.benchmark import TrainingSpeed, measure
 from lmf.train.fabric import make_fabric
+from lmf.train.memory import enough_memory
 
 
 def speed_of(
     profile: Profile, variant: str, place: Workspace, device: torch.device, steps: int
 ) -> str:
     """Times `steps` steps in fp32 and in bf16. Raises what `train_variant` raises."""
-    pictures = training_pictures(profile, place, device)
+    with enough_memory(profile.train, device):
+        pictures = training_pictures(profile, place, device)
     run = training_run(profile, variant, read_record(place, profile.train_set))
     lines = [
         f"{variant}, profile {place.profile}, batch {run.train.batch}, patch {run.train.patch}, "

@@ -2,7 +2,8 @@
 
 import math
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,13 +13,14 @@ from torch import Tensor
 
 from lmf.architecture import ModelConfig
 from lmf.core.config import plain
-from lmf.core.errors import ConfigError, ResourceError
+from lmf.core.errors import ConfigError
 from lmf.data.pairs import Batch, Pictures, draw_batch, draw_queries, stream
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.fabric import share
 from lmf.train.health import Health, describe
 from lmf.train.log import Step
+from lmf.train.memory import enough_memory
 from lmf.train.observe import Observer, Watch
 from lmf.train.parts import Parts, assemble, resume
 from lmf.train.schedule import learning_rate, scale_range
@@ -27,12 +29,16 @@ from lmf.train.state import Progress
 
 @dataclass(frozen=True)
 class Run:
-    """What decides a run's result. data: digest of the training set, so that a resume notices."""
+    """What decides a run's result, and its log: a resume under another one is refused.
+
+    data: digest of the training set. validation: what `Watch.validate` measures, in plain values.
+    """
 
     model: ModelConfig
     train: TrainConfig
     seed: int
     data: str
+    validation: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
         """Plain values, for the resume check and the card."""
@@ -41,6 +47,7 @@ class Run:
             "train": plain(self.train),
             "seed": self.seed,
             "data": self.data,
+            "validation": dict(self.validation),
         }
 
 
@@ -71,6 +78,12 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
         raise ConfigError(
             f"batch {config.batch} is larger than the {len(pictures.pixels)} training pictures"
         )
+    with enough_memory(config, fabric.device):
+        return _loop(run, pictures, folder, fabric, watch)
+
+
+def _loop(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Watch) -> Trained:
+    config = run.train
     crops = share(fabric, config)
     parts = assemble(run.model, config, run.seed, fabric)
     progress = resume(run.describe(), folder, parts, fabric)
@@ -133,30 +146,17 @@ def _forward_backward(
     lr, hr = (image.chunk(config.accumulate) for image in (drawn.batch.lr, drawn.batch.hr))
     queries = drawn.queries.chunk(config.accumulate) if drawn.queries is not None else None
     losses = []
-    try:
-        for part in range(config.accumulate):
-            last = part == config.accumulate - 1
-            with fabric.no_backward_sync(cast(Any, parts.objective), enabled=not last):
-                chosen = queries[part] if queries is not None else None
-                loss = parts.objective(lr[part], hr[part], chosen) / config.accumulate
-                fabric.backward(loss)
-            losses.append(loss.detach())
-    except RuntimeError as error:
-        if not _out_of_memory(error):
-            raise
-        raise ResourceError(
-            f"out of memory on {fabric.device}: raise train.accumulate (now {config.accumulate}) "
-            f"or lower train.batch (now {config.batch}); train.checkpoint: true saves more"
-        ) from error
+    for part in range(config.accumulate):
+        last = part == config.accumulate - 1
+        with fabric.no_backward_sync(cast(Any, parts.objective), enabled=not last):
+            chosen = queries[part] if queries is not None else None
+            loss = parts.objective(lr[part], hr[part], chosen) / config.accumulate
+            fabric.backward(loss)
+        losses.append(loss.detach())
     norm = fabric.clip_gradients(
         parts.objective, parts.optimizer, max_norm=config.clip, error_if_nonfinite=False
     )
     return torch.stack(losses).sum(), cast(Tensor, norm)
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    """Whether a GPU's memory or the computer's ran out; the latter has no exception of its own."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _update(parts: Parts, taken: Step, config: TrainConfig) -> None:

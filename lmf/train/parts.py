@@ -8,14 +8,16 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lmf.architecture import ModelConfig
+from lmf.core.errors import CheckpointError
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.objective import Objective
 from lmf.train.start import initial_model
-from lmf.train.state import Progress, latest, load_state, save_state
+from lmf.train.state import Progress, latest, load_state, save_state, step_of
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +62,11 @@ def resume(run: Mapping[str, Any], folder: Path, parts: Parts, fabric: Fabric) -
     """Where the run that `run` describes stands, after restoring `parts` from `folder`.
 
     Raises:
-        CheckpointError: see `train.state.load_state`.
+        CheckpointError: see `train.state.load_state`; or the processes have found states of different
+            steps, as on machines that do not share `folder`.
     """
     state = latest(folder)
+    _agree(0 if state is None else step_of(state), folder, fabric)
     if state is None:
         return Progress(0, [])
     progress = load_state(state, run, parts.model, parts.average, parts.optimizer)
@@ -70,3 +74,16 @@ def resume(run: Mapping[str, Any], folder: Path, parts: Parts, fabric: Fabric) -
         fabric.strategy.precision.load_state_dict(dict(progress.scaler))
     log.info("resumed at step %d of %d from %s", progress.step, run["train"]["steps"], state)
     return progress
+
+
+def _agree(step: int, folder: Path, fabric: Fabric) -> None:
+    """CheckpointError, in every process, unless all of them go on from the same step."""
+    if fabric.world_size == 1:
+        return
+    found = cast(Tensor, fabric.all_gather(torch.tensor(step, device=fabric.device))).tolist()
+    if len(set(found)) > 1:
+        at = ", ".join(f"process {process} at {step}" for process, step in enumerate(found))
+        raise CheckpointError(
+            f"{folder}: the processes would go on from different steps ({at}): let all machines share "
+            "this folder, or copy the newest state to each"
+        )

@@ -52,6 +52,11 @@ def latest(folder: Path) -> Path | None:
     return max(folder.glob("state-*.safetensors"), default=None)
 
 
+def step_of(state: Path) -> int:
+    """The number of steps that were done when this state was written."""
+    return int(state.stem.removeprefix("state-"))
+
+
 def save_state(
     folder: Path,
     run: Mapping[str, Any],
@@ -94,7 +99,8 @@ def load_state(
         raise CheckpointError(f"{error}; delete it to go on from the state before") from error
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["state"])
-    differing = _differences(about["run"], json.loads(json.dumps(run)))
+    now = json.loads(json.dumps(run))
+    differing = _differences(_added_since(now) | about["run"], now)
     if differing:
         raise CheckpointError(
             f"{path}: the interrupted run differs in {', '.join(differing)}; "
@@ -108,6 +114,11 @@ def load_state(
         moments.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
     return Progress.read(about["progress"])
+
+
+def _added_since(run: dict[str, Any]) -> dict[str, Any]:
+    """Parts of a description that the first states lack; there they count as equal."""
+    return {name: run[name] for name in ("validation",) if name in run}
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

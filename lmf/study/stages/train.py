@@ -26,6 +26,7 @@ from lmf.train.engine import Run, Trained, train
 from lmf.train.fabric import make_fabric
 from lmf.train.health import DivergedError
 from lmf.train.log import read_speed
+from lmf.train.memory import enough_memory
 from lmf.train.observe import Watch
 
 log = logging.getLogger(__name__)
@@ -49,10 +50,11 @@ def train_variant(
     """
     fabric = make_fabric(device, profile.train.precision)
     record = read_record(place, profile.train_set)
-    pictures = training_pictures(profile, place, fabric.device)
     run = training_run(profile, variant, record)
     folder = place.run(variant)
-    validator = Validator(profile, place, fabric.device, folder / "validation")
+    with enough_memory(profile.train, fabric.device):
+        pictures = training_pictures(profile, place, fabric.device)
+        validator = Validator(profile, place, fabric.device, folder / "validation")
     speed = folder / "speed.csv"
     trained = train(run, pictures, folder, fabric, Watch(validator, on_step, on_row, speed))
     if fabric.is_global_zero:
@@ -70,7 +72,8 @@ def training_pictures(profile: Profile, place: Workspace, device: torch.device) 
 def training_run(profile: Profile, variant: str, record: Mapping[str, object]) -> Run:
     """All that decides the variant's result."""
     model, digest = model_config(profile, variant), str(record["tree_sha256"])
-    return Run(model, profile.train, profile.seed, digest)
+    validation = plain(profile.validation) | {"protocol": profile.protocol}
+    return Run(model, profile.train, profile.seed, digest, validation)
 
 
 def device_name(device: torch.device) -> str:

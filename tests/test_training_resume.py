@@ -1,0 +1,120 @@
+"""What an interrupted training may go on as, and what is refused."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+import torch
+from safetensors import safe_open
+from small_runs import CONFIG, Killed, noise, run_training
+from small_studies import VARIANT, small_study, train_small
+
+from lmf.core.errors import CheckpointError
+from lmf.core.weights import write_tensors
+from lmf.train import parts
+from lmf.train.state import latest
+
+
+def kill(place, at: int) -> None:
+    def on_step(done, loss):
+        if done == at:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train_small(place, on_step=on_step)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"scale": 3}, "validation.scale (2.0, now 3.0)"),
+        ({"crop": 20}, "validation.crop (16, now 20)"),
+    ],
+)
+def test_another_validation_is_refused_by_name(tmp_path, change, said):
+    kill(small_study(tmp_path), at=10)
+    with pytest.raises(CheckpointError, match=re.escape(said)):
+        train_small(small_study(tmp_path, validation=change))
+
+
+def test_another_protocol_is_refused_by_name(tmp_path):
+    place = small_study(tmp_path)
+    kill(place, at=10)
+    path = tmp_path / "profiles/small.yaml"
+    path.write_text(path.read_text().replace("protocol: benchmark_y", "protocol: raw_rgb"))
+    with pytest.raises(
+        CheckpointError, match=r"validation\.protocol \('benchmark_y', now 'raw_rgb'"
+    ):
+        train_small(place)
+
+
+def rewrite(path, change) -> None:
+    """Change what a state says of itself."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        about = json.loads(file.metadata()["state"])
+    change(about)
+    write_tensors(path, tensors, {"state": json.dumps(about)})
+
+
+def test_a_state_of_the_first_format_is_gone_on_from(tmp_path):
+    """It has no validation, and of what went wrong only the skipped steps."""
+    train_small(small_study(tmp_path / "whole"))
+    place = small_study(tmp_path / "cut")
+    kill(place, at=10)
+
+    def first(about):
+        del about["run"]["validation"]
+        kept = ("step", "rows", "skipped", "skipped_in_a_row", "scaler")
+        about["progress"] = {name: about["progress"][name] for name in kept}
+
+    rewrite(latest(place.run(VARIANT)), first)
+    train_small(place)
+    weights = [tmp_path / name / f"results/small/weights/{VARIANT}" for name in ("whole", "cut")]
+    for suffix in (".safetensors", ".json"):
+        one, two = (path.with_suffix(suffix).read_bytes() for path in weights)
+        assert one == two
+
+
+def test_what_went_wrong_is_remembered(tmp_path, monkeypatch):
+    from lmf.train.objective import Objective
+
+    original = Objective.forward
+
+    def explode(self, lr, hr, queries):
+        calls.append(1)
+        loss = original(self, lr, hr, queries)
+        return loss * {2: 1000, 3: float("nan")}.get(len(calls), 1)
+
+    monkeypatch.setattr(Objective, "forward", explode)
+    calls: list[int] = []
+    whole = run_training(tmp_path / "whole", noise(2))
+    calls = []
+    with pytest.raises(Killed):
+        run_training(tmp_path / "cut", noise(2), die_at=8)
+    resumed = run_training(tmp_path / "cut", noise(2))
+    assert (resumed.health.exploded, resumed.health.skipped) == (1, 1)
+    assert dataclasses.asdict(resumed.health) == dataclasses.asdict(whole.health)
+
+
+class Two:
+    """Stands for the Fabric of one process of two, of which the other one is at step 6."""
+
+    world_size, device = 2, torch.device("cpu")
+
+    def all_gather(self, step):
+        return torch.stack([step, torch.tensor(6)])
+
+
+def test_processes_at_different_steps_are_refused_with_one_message(tmp_path):
+    message = r"different steps \(process 0 at 3, process 1 at 6\): let all machines share"
+    with pytest.raises(CheckpointError, match=message):
+        parts._agree(3, tmp_path, Two())
+    parts._agree(6, tmp_path, Two())
+
+
+def test_a_killed_run_is_at_the_step_of_its_newest_state(tmp_path):
+    with pytest.raises(Killed):
+        run_training(tmp_path, noise(2), CONFIG, die_at=7)
+    assert parts.step_of(latest(tmp_path)) == 6
