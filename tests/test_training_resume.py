@@ -13,7 +13,7 @@ from small_studies import VARIANT, small_study, train_small
 from lmf.core.errors import CheckpointError
 from lmf.core.weights import write_tensors
 from lmf.train import parts
-from lmf.train.state import latest
+from lmf.train.state import _completed, latest
 
 
 def kill(place, at: int) -> None:
@@ -75,6 +75,16 @@ def test_a_state_of_the_first_format_is_gone_on_from(tmp_path):
     for suffix in (".safetensors", ".json"):
         one, two = (path.with_suffix(suffix).read_bytes() for path in weights)
         assert one == two
+
+
+def test_a_checksum_that_old_states_lack_makes_no_difference():
+    term = {"weight": 0.1, "weights": "vgg.pth"}
+    old = {"train": {"lr": 1, "perceptual": dict(term)}}
+    new = {"train": {"lr": 1, "perceptual": term | {"sha256": "12"}}, "validation": {"crop": 3}}
+    assert _completed(old, new) == new
+    assert _completed({"train": {"perceptual": None}}, {"train": {"perceptual": None}}) == {
+        "train": {"perceptual": None}
+    }
 
 
 def test_what_went_wrong_is_remembered(tmp_path, monkeypatch):

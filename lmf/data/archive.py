@@ -55,13 +55,16 @@ class _Entry:
 def signature_fault(head: bytes, archive: Archive) -> str | None:
     """What is wrong with the first bytes of a file that should be `archive`; None if nothing.
 
-    Old tar files have no signature, so for a tar only known other contents count.
+    Old tar files have no signature, so for a tar only known other contents count; and a single file
+    may be anything but a page that came in its place.
     """
     start = head.lstrip()[:64].lower()
     if start.startswith((b"<!doctype", b"<html", b"<?xml")):
         return "is a web page, not the archive"
     if start.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the archive"
+    if archive.format == "file":
+        return None
     expected = _SIGNATURES.get(archive.format, b"")
     others = tuple(_SIGNATURES.values())
     begun = head[: len(expected)]  # of a slow server, the first byte alone

@@ -14,10 +14,13 @@ class Member:
 
 @dataclass(frozen=True)
 class Archive:
-    """A published archive; `mirrors` serve the same bytes. None: not published."""
+    """A published archive, or a single file; `mirrors` serve the same bytes. None: not published.
+
+    sha256: in hexadecimal; its first digits, at least 8, where only these are published.
+    """
 
     url: str
-    format: Literal["zip", "tar", "tgz"]
+    format: Literal["zip", "tar", "tgz", "file"]
     members: tuple[Member, ...]
     mirrors: tuple[str, ...] = ()
     bytes: int | None = None

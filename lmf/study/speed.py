@@ -6,7 +6,13 @@ import torch
 
 from lmf.metrics.machine import product_side
 from lmf.study.profile import Profile
-from lmf.study.stages.train import device_name, read_record, training_pictures, training_run
+from lmf.study.stages.train import (
+    device_name,
+    read_record,
+    training_pictures,
+    training_run,
+    with_vgg,
+)
 from lmf.study.workspace import Workspace
 from lmf.train.benchmark import TrainingSpeed, measure
 from lmf.train.fabric import make_fabric
@@ -19,6 +25,7 @@ def speed_of(
     """Times `steps` steps in fp32 and in bf16. Raises what `train_variant` raises."""
     with enough_memory(profile.train, device):
         pictures = training_pictures(profile, place, device)
+    profile = with_vgg(profile, place, make_fabric(device, "fp32"))
     run = training_run(profile, variant, read_record(place, profile.train_set))
     lines = [
         f"{variant}, profile {place.profile}, batch {run.train.batch}, patch {run.train.patch}, "

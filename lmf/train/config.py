@@ -1,5 +1,6 @@
 """What a training run is."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,18 +15,28 @@ VGG_SIDE = 16
 class PerceptualConfig(Config):
     """A perceptual term, the L1 distance of VGG-19 features, beside the pixels' L1.
 
-    weight: its share of the loss; the seed document has 0.1. weights: file of torchvision's VGG-19
-    (`vgg19-dcbb9e9d.pth`, or safetensors with the same names). layers: convolutions whose activated
-    output is compared, counted from 1 to 16.
+    weight: its share of the loss; the seed document has 0.1. weights: torchvision's VGG-19
+    (`vgg19-dcbb9e9d.pth`, or safetensors with the same names), a file or an address to download it
+    from. sha256: what the file must have, whole or its first 8 digits or more; by default those that
+    the name of a .pth ends in. layers: convolutions whose activated output is compared, counted from
+    1 to 16.
     """
 
     weight: float
     weights: str = "data/vgg19-dcbb9e9d.pth"
     layers: tuple[int, ...] = (2, 4, 8, 12, 16)
+    sha256: str | None = None
 
     def __post_init__(self) -> None:
         require(self.weight > 0, "weight", self.weight, "more than 0")
-        require(self.weights != "", "weights", repr(self.weights), "a file of VGG-19's weights")
+        require(
+            self.weights != "",
+            "weights",
+            repr(self.weights),
+            "a file of VGG-19's weights, or its URL",
+        )
+        known = self.sha256 is None or re.fullmatch("[0-9a-f]{8,64}", self.sha256) is not None
+        require(known, "sha256", self.sha256, "8 to 64 hexadecimal digits, in small letters")
         usable = bool(self.layers) and all(1 <= layer <= 16 for layer in self.layers)
         require(usable, "layers", list(self.layers), "some of 1 to 16")
 

@@ -1,7 +1,7 @@
 """Perceptual loss: L1 distance of VGG-19 features (Johnson et al. 2016; Simonyan & Zisserman 2015).
 
 The network is built here; the weights are torchvision's `vgg19-dcbb9e9d.pth`, whose names the
-layers carry, from a file of the user's.
+layers carry, from a file or from where it is published; see `train.vgg`.
 """
 
 from pathlib import Path
@@ -11,12 +11,9 @@ from torch import Tensor, nn
 
 from lmf.checkpoint import read_tensors
 from lmf.core.errors import CheckpointError, ConfigError
-from lmf.core.files import sha256
 from lmf.core.unpickle import read_pth
 from lmf.train.config import PerceptualConfig
-
-URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
-"""Where torchvision's weights are published; the name ends in the start of the file's SHA-256."""
+from lmf.train.vgg import URL, check_weights
 
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 """VGG-19, configuration E: channels and convolutions of each block, max-pooling between blocks."""
@@ -75,32 +72,17 @@ class PerceptualLoss(nn.Module):
 
 
 def perceptual_loss(config: PerceptualConfig) -> PerceptualLoss:
-    """The loss with weights from `config.weights`.
+    """The loss with weights from the file `config.weights`.
 
     Raises:
         CheckpointError: the file is missing, altered, or holds other parameters than VGG-19's.
     """
-    path = Path(config.weights)
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no VGG-19 weights; bring them there from {URL}")
+    path = Path(check_weights(config).weights)
     network = Vgg19Features(config.layers)
-    found = _read(path)
+    found = read_tensors(path) if path.suffix == ".safetensors" else read_pth(path)
     wanted = network.features.state_dict(prefix="features.")
     for name, tensor in wanted.items():
-        if name not in found or found[name].shape != tensor.shape:
+        if not isinstance(found, dict) or getattr(found.get(name), "shape", None) != tensor.shape:
             raise CheckpointError(f"{path}: {name} is missing or misshapen; download {URL} again")
     network.load_state_dict({name: found[name] for name in wanted})
     return PerceptualLoss(network)
-
-
-def _read(path: Path) -> dict[str, Tensor]:
-    """Tensors of a safetensors file, or of a .pth whose checksum its own name tells."""
-    if path.suffix == ".safetensors":
-        return read_tensors(path)
-    digest = sha256(path)
-    if not digest.startswith(path.stem.rpartition("-")[2]):
-        raise CheckpointError(f"{path}: its SHA-256 {digest} is not the published; download {URL}")
-    found = read_pth(path)
-    if not isinstance(found, dict):
-        raise CheckpointError(f"{path}: no weights by name; download {URL} again")
-    return found

@@ -100,7 +100,7 @@ def load_state(
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["state"])
     now = json.loads(json.dumps(run))
-    differing = _differences(_added_since(now) | about["run"], now)
+    differing = _differences(_completed(about["run"], now), now)
     if differing:
         raise CheckpointError(
             f"{path}: the interrupted run differs in {', '.join(differing)}; "
@@ -116,9 +116,19 @@ def load_state(
     return Progress.read(about["progress"])
 
 
-def _added_since(run: dict[str, Any]) -> dict[str, Any]:
-    """Parts of a description that the first states lack; there they count as equal."""
-    return {name: run[name] for name in ("validation",) if name in run}
+ADDED = (("validation",), ("train", "perceptual", "sha256"))
+"""Parts of a description that older states lack: there they count as equal."""
+
+
+def _completed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """`old` with what it lacks of `ADDED` as it is in `new`."""
+    for *above, name in ADDED:
+        before, now = old, new
+        for key in above:
+            before, now = before.get(key) or {}, now.get(key) or {}
+        if name in now:
+            before.setdefault(name, now[name])
+    return old
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

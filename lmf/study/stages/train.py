@@ -4,7 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from lmf.data.fetch import open_set
 from lmf.data.pairs import Pictures, load_pictures
 from lmf.metrics.cost import cpu_name
 from lmf.study.profile import Profile, model_config
+from lmf.study.progress import fetch_progress
 from lmf.study.stages.validate import Validator
 from lmf.study.workspace import Workspace
 from lmf.train.engine import Run, Trained, train
@@ -28,6 +29,7 @@ from lmf.train.health import DivergedError
 from lmf.train.log import read_speed
 from lmf.train.memory import enough_memory
 from lmf.train.observe import Watch
+from lmf.train.vgg import bring_weights
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,7 @@ def train_variant(
     """
     fabric = make_fabric(device, profile.train.precision)
     record = read_record(place, profile.train_set)
+    profile = with_vgg(profile, place, fabric)
     run = training_run(profile, variant, record)
     folder = place.run(variant)
     with enough_memory(profile.train, fabric.device):
@@ -61,6 +64,16 @@ def train_variant(
         judged = _judge(trained, validator.bicubic, variant)
         _write(profile, variant, place, run, record, trained, fabric, judged)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def with_vgg(profile: Profile, place: Workspace, fabric: Fabric) -> Profile:
+    """The profile with a verified file of VGG-19's weights, if its loss has a perceptual term."""
+    wanted = profile.train.perceptual
+    if wanted is None:
+        return profile
+    with fabric.rank_zero_first(), fetch_progress() as progress:
+        found = bring_weights(wanted, place.data, progress)
+    return replace(profile, train=replace(profile.train, perceptual=found))
 
 
 def training_pictures(profile: Profile, place: Workspace, device: torch.device) -> Pictures:
@@ -145,7 +158,7 @@ def _write(
         "exploded_steps": trained.health.exploded,
         "seed": profile.seed,
         "data": {key: record[key] for key in ("set", "images", "tree_sha256")},
-        "train": plain(profile.train),
+        "train": plain(run.train),
         "validation": plain(profile.validation),
         "device": device_name(fabric.device),
         "processes": fabric.world_size,
