@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from lmf.cli.options import DeviceOption, ProfileOption
+from lmf.cli.process import leads, say
 
 
 def train(
@@ -13,13 +14,14 @@ def train(
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
     benchmark: Annotated[
-        int,
-        typer.Option(
-            help="Time so many steps in fp32 and bf16; write nothing.", show_default=False
-        ),
-    ] = 0,
+        int | None,
+        typer.Option(help="Time so many steps in fp32 and bf16; write nothing.", min=1),
+    ] = None,
     tensorboard: Annotated[
         Path | None, typer.Option(help="Write the log there for TensorBoard, too.")
+    ] = None,
+    dvclive: Annotated[
+        Path | None, typer.Option(help="Write the log there for DVCLive, too.")
     ] = None,
 ) -> None:
     """Train one variant of a profile, or go on with an interrupted training.
@@ -38,18 +40,22 @@ def train(
     model_config(settings, variant)
     chosen = choose_device(device)
     what = f"{variant} of profile {place.profile} on {chosen}"
-    if benchmark:
+    if benchmark is not None:
         from lmf.study.speed import speed_of
 
-        typer.echo(f"timing {benchmark} steps of {what}", err=True)
-        typer.echo(speed_of(settings, variant, place, chosen, benchmark))
+        say(f"timing {benchmark} steps of {what}")
+        speed = speed_of(settings, variant, place, chosen, benchmark)
+        if leads():
+            typer.echo(speed)
         return
     from lmf.study.stages.train import train_variant  # takes seconds: after the checks
-    from lmf.train.board import tensorboard as board
+    from lmf.train import board
 
-    on_row = board(tensorboard) if tensorboard else lambda row: None
-    typer.echo(f"training {what}", err=True)
-    with counter(f"train {variant}", settings.train.steps, every=settings.train.log_every) as count:
+    asked = ((board.tensorboard, tensorboard), (board.dvclive, dvclive))
+    on_row = board.all_of(*(opener(folder) for opener, folder in asked if folder is not None))
+    say(f"training {what}")
+    budget = settings.train
+    with counter(f"train {variant}", budget.steps, budget.log_every, shown=leads()) as count:
         train_variant(settings, variant, place, chosen, on_step=count, on_row=on_row)
 
 

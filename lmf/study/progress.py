@@ -24,8 +24,10 @@ console = Console(stderr=True)
 
 
 @contextmanager
-def counter(label: str, total: int, every: int) -> Iterator[Callable[[int, float], None]]:
-    """Yield a function of (steps done, loss): a bar, or a line every `every` steps."""
+def counter(
+    label: str, total: int, every: int, shown: bool = True
+) -> Iterator[Callable[[int, float], None]]:
+    """Yield a function of (steps done, loss): a bar, or a line every `every` steps, if `shown`."""
     first: list[tuple[int, float]] = []  # step and time of the first call: start-up does not count
 
     def line(done: int, loss: float) -> None:
@@ -39,8 +41,8 @@ def counter(label: str, total: int, every: int) -> Iterator[Callable[[int, float
                 highlight=False,
             )
 
-    if not console.is_terminal:
-        yield line
+    if not shown or not console.is_terminal:
+        yield line if shown else lambda done, loss: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bars:
