@@ -70,6 +70,18 @@ def lmf(monkeypatch, capfd, tmp_path):
         ("upscale in.png out.png --scale two", 2, "Invalid value for '--scale'"),
         (f"{UPSCALE} --model rdn --profile quik", 1, "unknown profile 'quik', did you mean quick?"),
         (f"{UPSCALE} --model rdn", 1, "no trained model 'rdn' in profile quick; trained: edsr-b"),
+        (f"{UPSCALE} --max-pixels 0", 1, "max_pixels is 0: use at least 1 (--max-pixels)"),
+        (f"{UPSCALE} --max-pixels -1", 1, "max_pixels is -1: use at least 1"),
+        (
+            f"{UPSCALE} --device meta",
+            1,
+            "unknown device 'meta'; valid: auto, cpu, cuda, cuda:N, mps",
+        ),
+        (
+            "train rdn --benchmark -2",
+            2,
+            "'--benchmark': Input should be greater than or equal to 1",
+        ),
         ("train rnd", 1, "unknown variant 'rnd', did you mean rdn?"),
         ("evaluate bicubc", 1, "unknown model 'bicubc', did you mean bicubic? valid: bicubic"),
         ("evaluate rdn", 1, "results/quick/weights/rdn.safetensors: no such weights file"),
@@ -122,6 +134,28 @@ def test_missing_package_is_named(place, lmf, monkeypatch):
     outcome = lmf("notebook", "run", "a.ipynb", "b.ipynb")
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
     assert "papermill is not installed; pip install" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("environment", "line", "said"),
+    [
+        ({"RANK": "1", "LOCAL_RANK": "1"}, "train rnd", None),
+        ({"SLURM_PROCID": "1", "SLURM_LOCALID": "1"}, "train rnd", None),
+        ({"RANK": "4", "LOCAL_RANK": "0"}, "train rnd", "lmf: process 4: unknown variant 'rnd'"),
+        (
+            {"RANK": "1", "LOCAL_RANK": "1"},
+            "train rdn --device cuda:7",
+            "lmf: process 1: device cu",
+        ),
+        ({"RANK": "0", "LOCAL_RANK": "0"}, "train rnd", "lmf: unknown variant 'rnd'"),
+    ],
+)
+def test_of_several_processes_one_speaks(place, lmf, monkeypatch, environment, line, said):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    outcome = lmf(*line.split())
+    assert outcome.status == 1
+    assert outcome.err.startswith(said) if said else outcome.err == ""
 
 
 @pytest.mark.parametrize("good", [True, False])

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import typer
 
 from lmf.cli.commands import app
+from lmf.cli.process import leads, message_of
 from lmf.core.errors import LmfError
 
 INTERRUPTED = 130
@@ -18,7 +19,8 @@ AGAIN = "interrupted; run the same command again: what was saved is not done twi
 
 def main() -> None:
     """Entry point: what a user can mend is one line and exit status 1, or 2 for a wrong command."""
-    logging.basicConfig(format="%(message)s", level=logging.INFO, stream=sys.stderr)
+    level = logging.INFO if leads() else logging.ERROR
+    logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
     for chatty in ("httpx", "papermill", "lightning", "lightning.fabric"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     stop = _Stop()
@@ -29,7 +31,7 @@ def main() -> None:
         if status == INTERRUPTED:
             raise KeyboardInterrupt
     except LmfError as error:
-        _fail(str(error), 1)
+        _fail(message_of(error), 1)
     except OSError as error:
         _fail(f"{error.filename or 'input or output'}: {error.strerror or error}", 1)
     except ModuleNotFoundError as error:
@@ -58,8 +60,9 @@ class _Stop:
         raise KeyboardInterrupt
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    typer.echo(f"lmf: {' '.join(message.split())}", err=True)
+def _fail(message: str | None, status: int) -> NoReturn:
+    if message is not None:
+        typer.echo(f"lmf: {' '.join(message.split())}", err=True)
     sys.exit(status)
 
 

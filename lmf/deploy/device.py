@@ -15,16 +15,17 @@ def choose_device(name: str = "auto") -> torch.device:
         if torch.cuda.is_available():
             return torch.device("cuda")
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        valid = "auto, cpu, cuda, cuda:N, mps"
-        raise ConfigError(f"unknown device {name!r}; valid: {valid}") from error
     there = {
         "cpu": 1,
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
-    }.get(device.type, 0)
-    if (device.index or 0) >= there:
-        raise ResourceError(f"device {name} is not there ({there} of its kind found); use cpu")
+    }
+    try:
+        device = torch.device(name)
+        found = there[device.type]  # torch knows more kinds than this package has tried
+    except (RuntimeError, KeyError) as error:
+        valid = "auto, cpu, cuda, cuda:N, mps"
+        raise ConfigError(f"unknown device {name!r}; valid: {valid}") from error
+    if (device.index or 0) >= found:
+        raise ResourceError(f"device {name} is not there ({found} of its kind found); use cpu")
     return device

@@ -78,7 +78,9 @@ class Footprint:
 
 
 def check_output(size: tuple[int, int], max_pixels: int) -> None:
-    """InputError if an output (H, W) is larger than what was agreed to."""
+    """InputError if an output (H, W) is larger than what was agreed to, or that is no number of any."""
+    if max_pixels < 1:
+        raise InputError(f"max_pixels is {max_pixels}: use at least 1 (--max-pixels)")
     if size[0] * size[1] > max_pixels:
         raise InputError(
             f"an output of {size[1]}x{size[0]} is more than {max_pixels:,} pixels: "
