@@ -5,7 +5,6 @@ import json
 import re
 
 import pytest
-import torch
 from safetensors import safe_open
 from small_runs import CONFIG, Killed, noise, run_training
 from small_studies import VARIANT, small_study, train_small
@@ -108,16 +107,16 @@ def test_what_went_wrong_is_remembered(tmp_path, monkeypatch):
     assert dataclasses.asdict(resumed.health) == dataclasses.asdict(whole.health)
 
 
-class Two:
-    """Stands for the Fabric of one process of two, of which the other one is at step 6."""
+def test_processes_at_different_steps_are_refused_with_one_message(tmp_path, monkeypatch):
+    """Here the other one of two processes is at step 6."""
 
-    world_size, device = 2, torch.device("cpu")
+    class Two:
+        world_size = 2
 
-    def all_gather(self, step):
-        return torch.stack([step, torch.tensor(6)])
+    def gather(found, step):
+        found[:] = [step, 6]
 
-
-def test_processes_at_different_steps_are_refused_with_one_message(tmp_path):
+    monkeypatch.setattr(parts.distributed, "all_gather_object", gather)
     message = r"different steps \(process 0 at 3, process 1 at 6\): let all machines share"
     with pytest.raises(CheckpointError, match=message):
         parts._agree(3, tmp_path, Two())

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
-from torch import Tensor
+from torch import distributed
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lmf.architecture import ModelConfig
@@ -80,7 +80,8 @@ def _agree(step: int, folder: Path, fabric: Fabric) -> None:
     """CheckpointError, in every process, unless all of them go on from the same step."""
     if fabric.world_size == 1:
         return
-    found = cast(Tensor, fabric.all_gather(torch.tensor(step, device=fabric.device))).tolist()
+    found = [step] * fabric.world_size
+    distributed.all_gather_object(found, step)
     if len(set(found)) > 1:
         at = ", ".join(f"process {process} at {step}" for process, step in enumerate(found))
         raise CheckpointError(
