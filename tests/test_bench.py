@@ -4,9 +4,7 @@ import io
 import json
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 import torch
 from rich.console import Console
@@ -19,18 +17,12 @@ from lmf.core.errors import ConfigError, DataError, LmfError
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.study.bench.count import cost
 from lmf.study.bench.measure import Budget, Decoded, Encoded, gather, seconds
-from lmf.study.bench.plan import Case, Plan, grid, make_plan, with_kernel
+from lmf.study.bench.plan import Case, Plan, make_plan, with_kernel
 from lmf.study.bench.ratios import GOALS, MEANING
 from lmf.study.bench.record import Check, Spread, read_bench, write_bench
 from lmf.study.bench.run import run_bench
 from lmf.study.bench.subject import make_subject
 from lmf.study.bench.table import COLUMNS, cells, show
-from lmf.study.efficiency_figures import curve, stages
-from lmf.study.efficiency_report import write_efficiency
-from lmf.study.figures import png
-from lmf.study.profile import Efficiency
-from lmf.study.stages.efficiency import count_costs, timing_plan
-from lmf.study.workspace import Workspace
 
 CPU = torch.device("cpu")
 OURS = Case("lm-lte", "edsr-small", (8, 12), 2.0, "dense")
@@ -233,54 +225,3 @@ def test_quick_command_writes_the_ratios(monkeypatch, tmp_path):
 
 def test_cells_have_a_column_each(bench):
     assert {len(cells(row, 1)) for row in bench.rows} == {len(COLUMNS)}
-
-
-@pytest.fixture(scope="module")
-def costs(tmp_path_factory) -> pd.DataFrame:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lmf.study.stages.efficiency.SCALES", (2.0, 4.0, 8.0))
-        patch.setattr("lmf.study.stages.efficiency.ENCODER", "edsr-small")
-        return count_costs(Workspace("x", tmp_path_factory.mktemp("costs")))
-
-
-def test_latent_modulation_saves_at_every_scale(costs):
-    decoder = costs.set_index(["model", "scale"])[["head_macs", "latent_macs", "render_macs"]].sum(
-        axis=1
-    )
-    for family in ("liif", "lte", "ciaosr"):
-        assert (decoder[f"lm-{family}"] < decoder[family]).all()
-
-
-def test_report_shows_counts_and_timing(bench, costs, tmp_path):
-    place = Workspace("x", tmp_path)
-    assert [path.name for path in write_efficiency(place.reports, place.results)] == [
-        "efficiency.md"
-    ]
-    place.results.mkdir(parents=True)
-    costs.to_csv(place.costs, index=False)
-    write_bench(place.timing("efficiency"), bench)
-    written = write_efficiency(place.reports, place.results)
-    assert {path.name for path in written} == {"efficiency.md", "efficiency.csv", "efficiency.png"}
-    text = (place.reports / "efficiency.md").read_text(encoding="utf-8")
-    assert f"agree in {len(costs)} of {len(costs)} rows" in text
-    assert "| LM-LTE ×4" in text
-    assert bench.provenance.cpu in text
-    table = pd.read_csv(place.reports / "efficiency.csv")
-    assert len(table) == len(costs) + len(bench.rows)
-    place.costs.write_text("model\nlte\n")
-    with pytest.raises(DataError, match="no column encoder"):
-        write_efficiency(place.reports, place.results)
-
-
-def test_figures_are_the_same_every_time(bench, costs):
-    for draw in (lambda: curve(costs, bench), lambda: curve(costs, None), lambda: stages(bench, 2)):
-        assert png(draw()) == png(draw())
-
-
-def test_profile_times_what_it_names():
-    chosen = Efficiency(models=("lm-lte", "ciaosr"), scales=(2.0, 3.0))
-    plan = timing_plan(SimpleNamespace(efficiency=chosen, seed=3))
-    assert plan.timed == grid(("lm-lte", "ciaosr"), chosen.encoders, (2.0, 3.0), chosen.input)
-    assert len(plan.timed) == 2 * 2 + 2
-    assert [case.scale for case in plan.memory] == [3.0]
-    assert plan.seed == 3

@@ -1,4 +1,4 @@
-"""efficiency.md, efficiency.csv and efficiency.png: what the models cost, beside published figures.
+"""efficiency.md, .csv, .png and efficiency-stages.png: what the models cost, beside published figures.
 
 The counts are the same on every machine. Seconds, shares and memory are not: like timing.md, these
 files may differ from run to run, and nothing depends on them.
@@ -10,33 +10,41 @@ from pathlib import Path
 import pandas as pd
 
 from lmf.core.files import atomic_write, write_text
-from lmf.study import efficiency_figures, layout
+from lmf.study import layout
 from lmf.study.bench.ratios import MEANING
 from lmf.study.bench.record import Bench
 from lmf.study.bench.table import COLUMNS, cells, notes, place, skipped_line
+from lmf.study.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
 from lmf.study.figures import save
 from lmf.study.literature import read_published
 from lmf.study.stages.efficiency import DECODER, read_costs, read_timing
 
-METRIC = "MACs_G_approx"
-"""Published multiply-adds of decoders, read off a chart."""
+SCALE = 4
+"""At which, or near which, the stages are shown."""
+
+STAGES_PICTURE = "efficiency-stages.png"
 
 _MISSING = "Not counted yet; run `dvc repro efficiency`.\n"
 
 
 def write_efficiency(target: Path, results: Path) -> list[Path]:
-    """Write the three files into reports/<profile> from results/<profile>; returns their paths."""
+    """Write the files into reports/<profile> from results/<profile>; returns their paths.
+
+    The stages' picture only where they were timed.
+    """
     document = target / "efficiency.md"
     if not (results / "efficiency.csv").is_file():
         write_text(document, f"# What the models cost\n\n{_MISSING}")
         return [document]
     costs, bench = read_costs(results), read_timing(results)
-    picture = save(efficiency_figures.curve(costs, bench), target / "efficiency.png")
+    pictures = [save(curve(costs, bench, read_published()), target / "efficiency.png")]
+    if bench is not None and bench.rows:
+        pictures.append(save(stages(bench, SCALE), target / STAGES_PICTURE))
     write_text(document, _document(costs, bench))
     table = target / "efficiency.csv"
     with atomic_write(table) as temporary:
         tidy(costs, bench).to_csv(temporary, index=False, lineterminator="\n", float_format="%.12g")
-    return [document, table, picture]
+    return [document, table, *pictures]
 
 
 def tidy(costs: pd.DataFrame, bench: Bench | None) -> pd.DataFrame:
@@ -49,7 +57,7 @@ def tidy(costs: pd.DataFrame, bench: Bench | None) -> pd.DataFrame:
         {"model": row.case.model, "encoder": row.case.encoder, "height": row.case.input[0]}
         | {"width": row.case.input[1], "scale": row.case.scale, "path": row.case.path}
         | {"parameters": row.parameters, "decoder_parameters": row.decoder_parameters}
-        | {f"{stage}_macs": getattr(row.macs, stage) for stage in efficiency_figures.STAGES}
+        | {f"{stage}_macs": getattr(row.macs, stage) for stage in STAGES}
         | {"seconds": row.seconds.total.median, "seconds_q25": row.seconds.total.q25}
         | {"seconds_q75": row.seconds.total.q75, "decoder_seconds": row.seconds.decoder.median}
         | {"render_seconds": row.seconds.render.median, "runs": row.runs, "queries": row.queries}
@@ -69,6 +77,7 @@ def _document(costs: pd.DataFrame, bench: Bench | None) -> str:
         f"torch's own count agree in {_agreeing(costs)} of {len(costs)} rows.",
         layout.to_markdown(count_layout(costs)),
         "![Multiply-adds against scale; a circle's area is its runtime](efficiency.png)",
+        caption(bench),
         "## Beside published figures",
         layout.to_markdown(published_layout(costs, read_published())),
         "Published: read off the chart of the LMF repository, approximate. Its unit is not stated; "
@@ -82,10 +91,21 @@ def _document(costs: pd.DataFrame, bench: Bench | None) -> str:
         *notes(bench),
         _markdown(COLUMNS, rows),
         *map(skipped_line, bench.skipped),
+        *(_stages(bench) if bench.rows else ()),
         "Ratios within this run:",
         layout.to_markdown(ratio_layout(bench)),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _stages(bench: Bench) -> list[str]:
+    """The picture of the stages, and what it shows."""
+    return [
+        f"![Share of the time that each stage takes]({STAGES_PICTURE})",
+        f"Stages of one image at ×{nearest(bench, SCALE):g}, of the sum of their medians, and seconds "
+        "of the whole: the encoder; `head` makes codes of its features; `latent` writes the "
+        "modulations; `render` is what remains.",
+    ]
 
 
 def count_layout(costs: pd.DataFrame) -> pd.DataFrame:

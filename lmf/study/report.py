@@ -1,7 +1,7 @@
 """The study's report: tables as .md, .csv and .tex, figures, and one self-contained index.html.
 
 The only part of the report that touches paths. All of its outputs have equal bytes for equal inputs,
-except timing.md and timing.js, and efficiency.md, .csv and .png: seconds differ from run to run, so they
+except timing.md and timing.js, and those of `efficiency_report`: seconds differ from run to run, so they
 have files of their own. index.html reads timing.js when it is opened, and points to the others.
 """
 

@@ -12,7 +12,7 @@ from lmf.study.progress import console as progress
 
 COLUMNS = (
     "model", "encoder", "input", "scale", "path", "decoder par.", "decoder GMACs", "all GMACs",
-    "seconds", "encoder", "latent", "render", "decoder of matmul", "peak",
+    "seconds", "encoder", "head", "latent", "render", "decoder of matmul", "peak",
 )  # fmt: skip
 
 WIDTH = 200
@@ -57,6 +57,7 @@ def cells(row: Row, peak: int | None) -> list[str]:
         f"{row.macs.total / 1e9:.1f}",
         _spread(spent.total),
         _seconds(spent.encoder.median),
+        _seconds(spent.head.median),
         "" if spent.latent is None else _seconds(spent.latent.median),
         _seconds(spent.render.median),
         f"{100 * row.share.decoder:.0f} %",

@@ -1,0 +1,166 @@
+"""The efficiency report: counts, the paper's curve beside ours, and where the time goes."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+import torch
+
+from lmf.core.errors import DataError
+from lmf.metrics.machine import Ceilings
+from lmf.study.bench.count import cost
+from lmf.study.bench.plan import Case, Plan, grid
+from lmf.study.bench.ratios import ratios
+from lmf.study.bench.record import Bench, Row, Seconds, Share, Spread, write_bench
+from lmf.study.bench.run import provenance
+from lmf.study.efficiency_figures import brief, caption, curve, nearest, stages
+from lmf.study.efficiency_report import write_efficiency
+from lmf.study.figures import png
+from lmf.study.literature import read_published
+from lmf.study.profile import Efficiency
+from lmf.study.stages.efficiency import DECODER, count_costs, timing_plan
+from lmf.study.workspace import Workspace
+
+CPU = torch.device("cpu")
+CASES = tuple(
+    Case(model, "edsr-small", (8, 12), scale, path)
+    for scale in (2.0, 8.0)
+    for model, path in (("lte", "gather"), ("lm-lte", "gather"), ("lm-lte", "dense"))
+)
+
+
+def timed(case: Case, seconds: float) -> Row:
+    """A row of made-up seconds, a tenth each for encoder, head and latent."""
+    found = cost(case)
+    tenth, whole, rest = (
+        Spread(*[part * seconds] * 4) for part in (0.1, 1.0, 0.7 if found.modulation else 0.8)
+    )
+    spent = Seconds(whole, tenth, tenth, tenth if found.modulation else None, rest, rest)
+    share = Share(0.1, 0.1, 0.1)
+    return Row(
+        case, found.parameters, found.decoder_parameters, found.modulation,
+        found.macs, found.check, spent, share, runs=1, queries=1.0,
+    )  # fmt: skip
+
+
+def made_up(cases: tuple[Case, ...]) -> Bench:
+    rows = tuple(timed(case, 1.0 + place) for place, case in enumerate(cases))
+    ceilings = Ceilings(1e11, 1e10)
+    by = provenance(Plan(cases, ()), CPU)
+    return Bench(by, ceilings, rows, (), (), ratios(rows, (), ceilings, "fp32"))
+
+
+@pytest.fixture(scope="module")
+def bench() -> Bench:
+    return made_up(CASES)
+
+
+@pytest.fixture(scope="module")
+def costs(tmp_path_factory) -> pd.DataFrame:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lmf.study.stages.efficiency.SCALES", (2.0, 4.0, 8.0))
+        patch.setattr("lmf.study.stages.efficiency.ENCODER", "edsr-small")
+        return count_costs(Workspace("x", tmp_path_factory.mktemp("costs")))
+
+
+def test_latent_modulation_saves_at_every_scale(costs):
+    decoder = costs.set_index(["model", "scale"])[["head_macs", "latent_macs", "render_macs"]].sum(
+        axis=1
+    )
+    for family in ("liif", "lte", "ciaosr"):
+        assert (decoder[f"lm-{family}"] < decoder[family]).all()
+
+
+def test_report_shows_counts_and_timing(bench, costs, tmp_path):
+    place = Workspace("x", tmp_path)
+    assert [path.name for path in write_efficiency(place.reports, place.results)] == [
+        "efficiency.md"
+    ]
+    place.results.mkdir(parents=True)
+    costs.to_csv(place.costs, index=False)
+    write_bench(place.timing("efficiency"), bench)
+    written = write_efficiency(place.reports, place.results)
+    assert {path.name for path in written} == {
+        "efficiency.md", "efficiency.csv", "efficiency.png", "efficiency-stages.png",
+    }  # fmt: skip
+    text = (place.reports / "efficiency.md").read_text(encoding="utf-8")
+    assert f"agree in {len(costs)} of {len(costs)} rows" in text
+    assert "| LM-LTE ×4" in text
+    assert bench.provenance.cpu in text
+    assert caption(bench) in text
+    assert "![Share of the time that each stage takes](efficiency-stages.png)" in text
+    assert "|   encoder |   head |" in text
+    table = pd.read_csv(place.reports / "efficiency.csv")
+    assert len(table) == len(costs) + len(bench.rows)
+    place.costs.write_text("model\nlte\n")
+    with pytest.raises(DataError, match="no column encoder"):
+        write_efficiency(place.reports, place.results)
+
+
+def test_figures_are_the_same_every_time(bench, costs):
+    for draw in (lambda: curve(costs, bench), lambda: curve(costs, None), lambda: stages(bench, 2)):
+        assert png(draw()) == png(draw())
+
+
+def test_profile_times_what_it_names():
+    chosen = Efficiency(models=("lm-lte", "ciaosr"), scales=(2.0, 3.0))
+    plan = timing_plan(SimpleNamespace(efficiency=chosen, seed=3))
+    assert plan.timed == grid(("lm-lte", "ciaosr"), chosen.encoders, (2.0, 3.0), chosen.input)
+    assert len(plan.timed) == 2 * 2 + 2
+    assert [case.scale for case in plan.memory] == [3.0]
+    assert plan.seed == 3
+
+
+def circles(figure) -> dict[float, list[float]]:
+    """Heights of the circles by scale."""
+    found: dict[float, list[float]] = {}
+    for one in figure.axes[0].collections:
+        if len(one.get_facecolor()):  # an outline has none
+            ((scale, height),) = one.get_offsets().tolist()
+            found.setdefault(scale, []).append(height)
+    return found
+
+
+def test_circles_of_another_input_stand_on_the_lines_and_the_caption_says_how(bench, costs):
+    """Of the same encoder they do; of another one they stand where its own decoder does."""
+    found = circles(curve(costs, bench))
+    decoder = costs[costs["scale"] == 8].set_index("model")[DECODER].sum(axis=1) / 1e9
+    assert found[8] == pytest.approx([decoder["lte"], decoder["lm-lte"]])
+    wide = made_up(tuple(replace(case, encoder="edsr-baseline") for case in CASES))
+    assert min(circles(curve(costs, wide))[8]) > 1.05 * min(found[8])  # of lm-lte
+    assert "12×8 with edsr-small" in caption(bench)
+    assert "multiplied by 600" in caption(bench)
+    papers = made_up(tuple(replace(case, input=(180, 320)) for case in CASES[:1]))
+    assert "multiplied" not in caption(papers)
+    assert "320×180 with edsr-small" in caption(papers)
+
+
+def test_one_encoder_has_circles(bench):
+    both = replace(
+        bench,
+        rows=(*bench.rows, *made_up((replace(CASES[0], encoder="edsr-baseline"),)).rows),
+    )
+    assert "with edsr-baseline" in caption(both)
+    assert "edsr-small" not in caption(both)
+
+
+def test_published_points_are_crosses(costs):
+    published = read_published()
+    points = published[published["metric"] == "MACs_G_approx"]
+    drawn = circles(curve(costs, None, published))
+    assert {(scale, y) for scale in drawn for y in drawn[scale]} == set(
+        zip(points["scale"], points["value"], strict=True)
+    )
+    assert "published runtimes are not known" in caption(None)
+
+
+def test_stages_are_shown_at_the_timed_scale_that_is_nearest(bench):
+    assert nearest(bench, 4) == 2
+    (axes,) = stages(bench, 4).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "lte gather", "lm-lte gather", "lm-lte dense",
+    ]  # fmt: skip
+    assert [bar.get_width() for bar in axes.patches[3:6]] == [10, 10, 10]  # head
+    assert {text.get_text() for text in axes.texts} == {"1 s", "2 s", "3 s"}
+    assert (brief(0.0123), brief(103.2)) == ("0.012 s", "103 s")
