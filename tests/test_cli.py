@@ -124,8 +124,25 @@ def test_ctrl_c_and_sigterm_exit_130_with_one_line(place, lmf, monkeypatch, inte
     monkeypatch.setattr(upscaling.Enhancer, "stream", interrupted)
     outcome = lmf(*UPSCALE.split())
     assert (outcome.status, outcome.new_files) == (130, set())
-    assert outcome.err.startswith("lmf: interrupted")
-    assert outcome.err.count("\n") == 1
+    assert outcome.err == "lmf: interrupted; run the same command again: it begins anew\n"
+
+
+@pytest.mark.parametrize(("command", "promise"), [
+    ("bench --quick --device cpu", "it begins anew"),
+    ("train rdn --device cpu", "what was saved is not done twice"),
+])  # fmt: skip
+def test_what_an_interrupted_command_promises_is_what_it_keeps(
+    place, lmf, monkeypatch, command, promise
+):
+    def interrupted(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmf.study.bench.run.run_bench", interrupted)
+    monkeypatch.setattr("lmf.study.stages.train.train_variant", interrupted)
+    outcome = lmf(*command.split())
+    said = f"lmf: interrupted; run the same command again: {promise}"
+    assert (outcome.status, outcome.err.splitlines()[-1]) == (130, said)
+    assert not [name for name in outcome.new_files if name.endswith(".json")]
 
 
 def test_missing_package_is_named(place, lmf, monkeypatch):

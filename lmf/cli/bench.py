@@ -41,7 +41,8 @@ def bench(
 
     Every latent-modulated model is rendered in two ways: by our renderer, and by the original
     algorithm, which gathers modulations for every HR pixel. Weights are untrained: they change no time.
-    A case that would exceed --limit gets fewer repetitions, or is left out with the reason.
+    A case that would exceed --limit gets fewer repetitions, or is left out with the reason. The figures
+    are of one run on one machine: an interrupted benchmark writes nothing, and begins anew.
 
     Example: lmf bench --quick
 

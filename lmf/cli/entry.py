@@ -14,7 +14,9 @@ from lmf.core.errors import LmfError
 INTERRUPTED = 130
 """Exit status after Ctrl-C or SIGTERM."""
 
-AGAIN = "interrupted; run the same command again: what was saved is not done twice"
+AGAIN = "interrupted; run the same command again"
+SAVING = ("fetch", "train", "evaluate", "release", "notebook")
+"""Commands that go on where they were interrupted; the others begin again."""
 
 
 def main() -> None:
@@ -39,10 +41,10 @@ def main() -> None:
             raise
         _fail(f"{error.name} is not installed; pip install -e '.[study]'", 1)
     except (KeyboardInterrupt, typer.Abort):
-        _fail(AGAIN, INTERRUPTED)
+        _interrupted()
     except Exception as error:
         if stop.asked:  # an import that was cut short fails in ways of its own
-            _fail(AGAIN, INTERRUPTED)
+            _interrupted()
         if not hasattr(error, "format_message"):
             raise
         _refuse(error)  # an option or argument that the parser does not take
@@ -58,6 +60,15 @@ class _Stop:
     def __call__(self, number: int, frame: Any) -> None:
         self.asked = True
         raise KeyboardInterrupt
+
+
+def _interrupted() -> NoReturn:
+    """Say whether the same command goes on or begins again."""
+    saving = next(iter(sys.argv[1:]), None) in SAVING
+    _fail(
+        f"{AGAIN}: {'what was saved is not done twice' if saving else 'it begins anew'}",
+        INTERRUPTED,
+    )
 
 
 def _fail(message: str | None, status: int) -> NoReturn:
