@@ -1,5 +1,6 @@
 """What rendering costs, counted and not timed: products, calls and bytes."""
 
+import weakref
 from collections import Counter
 
 import pytest
@@ -9,7 +10,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
 from lmf.model import create_model
-from lmf.render import dense, window
+from lmf.render import dense, plan, window
 
 WIDTH, DEPTH, WAVES = 16, 8, 16
 
@@ -22,22 +23,44 @@ def model():
 
 
 class Watch(TorchDispatchMode):
-    """Counts ATen calls, and keeps the largest tensor that any of them returned, in bytes."""
+    """Counts ATen calls, and the bytes that tensors made inside hold together at their peak.
+
+    A storage counts once, from its making until its last tensor is gone. What was there before counts
+    nothing, nor does what a library takes and gives back within a call.
+    """
 
     def __init__(self):
         super().__init__()
-        self.calls, self.largest = Counter(), 0
+        self.calls, self.live, self.peak = Counter(), 0, 0
+        self._known = {}
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        for storage in storages((args, kwargs)):
+            self._meet(storage, 0)
         result = function(*args, **(kwargs or {}))
         self.calls[str(function)] += 1
-        for leaf in tree_leaves(result):
-            if isinstance(leaf, torch.Tensor):
-                self.largest = max(self.largest, leaf.untyped_storage().nbytes())
+        for storage in storages(result):
+            self._meet(storage, storage.nbytes())
+        self.peak = max(self.peak, self.live)
         return result
+
+    def _meet(self, storage, size):
+        key = storage._cdata
+        if key not in self._known:
+            self._known[key] = size
+            self.live += size
+            weakref.finalize(storage, self._part, key)
+
+    def _part(self, key):
+        self.live -= self._known.pop(key)
+
+
+def storages(tree):
+    return [leaf.untyped_storage() for leaf in tree_leaves(tree) if isinstance(leaf, torch.Tensor)]
 
 
 def watch(model, lr_size, scale):
+    """What rendering with PyTorch alone does; a kernel keeps away from such a mode."""
     size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
     with torch.no_grad():
         latents = model.encode(torch.rand(1, 3, *lr_size))
@@ -45,6 +68,26 @@ def watch(model, lr_size, scale):
         with Watch() as seen:
             model.render(latents, size)
     return seen
+
+
+def output(lr_size, scale):
+    """Bytes of an image of whole scale."""
+    return 3 * 4 * lr_size[0] * lr_size[1] * scale**2
+
+
+def test_watch_counts_what_lives_together():
+    """Four kilobytes each: at most three at once, views and what is in place take none."""
+    before = torch.zeros(1000)
+    with Watch() as seen:
+        one = before + 1
+        two = one.view(10, 100)[:5].mul_(2)
+        three = one * 2
+        del one
+        assert seen.live == 8000  # `two` keeps the first
+        four = three + before
+        del two, three, four
+        before.add_(1)
+    assert (seen.live, seen.peak) == (0, 12000)
 
 
 @pytest.mark.parametrize(("scale", "positions"), [(2, 16), (3, 32), (4, 64), (2.5, 32), (8, 256)])
@@ -80,14 +123,36 @@ def test_products_are_called_once_a_layer_and_chunk(model):
 
 
 def test_only_the_image_grows_with_the_image(model):
-    """Beside the output, nothing larger than a band: modulations of the whole never exist."""
+    """The peak beside the output is a band's: modulations of the whole never exist."""
     w, scale = 64, 2
-    largest = {h: watch(model, (h, w), scale).largest for h in (64, 128, 256)}
-    output = {h: 3 * h * scale * w * scale * 4 for h in largest}
-    modulations = {h: h * w * (2 * DEPTH * WIDTH + 2 * WIDTH) * 4 for h in largest}
-    for h in (128, 256):
-        assert largest[h] <= max(output[h], largest[64])
-        assert largest[h] < modulations[h] / 2
+    beside = {h: watch(model, (h, w), scale).peak - output((h, w), scale) for h in (64, 128, 256)}
+    rulers = 64 << 10  # which window of an axis each line belongs to
+    assert max(beside.values()) < beside[64] + rulers
+    assert beside[256] < 256 * w * (2 * DEPTH * WIDTH + 2 * WIDTH) * 4 / 2  # half the modulations
+
+
+@pytest.mark.parametrize(("scale", "megabytes"), [(2, 7.6), (4, 11.4), (8, 33.8)])
+def test_peak_beside_the_image_stays_what_it_is(model, scale, megabytes):
+    """A tenth more than it was: who needs more, says so here, and in `render.plan.RENDERER`."""
+    seen = watch(model, (96, 64), scale)
+    assert seen.live == 0
+    beside = seen.peak - output((96, 64), scale)
+    assert beside < 1e6 * megabytes
+    assert beside < plan.RENDERER
+
+
+@pytest.mark.parametrize("encoder", ["edsr-small", "rdn-small", "swinir-small"])
+def test_encoding_keeps_to_the_estimate(encoder):
+    """Tiles are as large as `Footprint.worked` lets them be; the whole peak lies below it."""
+    torch.manual_seed(0)
+    model = create_model("lm-lte", encoder=encoder, options={"fourier": 16, "hidden": [24]}).eval()
+    image = torch.rand(1, 3, 48, 48)
+    with torch.no_grad():
+        model.encode(image)
+        with Watch() as seen:
+            model.encode(image)
+    estimate = model.footprint(image, (96, 96)).worked * 48 * 48
+    assert estimate / 4 < seen.peak < estimate
 
 
 def test_no_index_is_as_large_as_the_queries(model):
