@@ -11,7 +11,7 @@ from lmf.core.errors import DataError
 from lmf.metrics.machine import Ceilings
 from lmf.study.bench.count import cost
 from lmf.study.bench.plan import Case, Plan, grid
-from lmf.study.bench.ratios import ratios
+from lmf.study.bench.ratios import CLAIM, ratios
 from lmf.study.bench.record import Bench, Row, Seconds, Share, Spread, write_bench
 from lmf.study.bench.run import provenance
 from lmf.study.efficiency_figures import brief, caption, curve, nearest, stages
@@ -164,3 +164,17 @@ def test_stages_are_shown_at_the_timed_scale_that_is_nearest(bench):
     assert [bar.get_width() for bar in axes.patches[3:6]] == [10, 10, 10]  # head
     assert {text.get_text() for text in axes.texts} == {"1 s", "2 s", "3 s"}
     assert (brief(0.0123), brief(103.2)) == ("0.012 s", "103 s")
+
+
+def test_the_papers_claim_is_held_against_the_largest_scale_on_a_gpu_alone():
+    cases = tuple(
+        Case(model, encoder, (180, 320), scale, path)
+        for scale in (4.0, 12.0, 30.0)
+        for encoder in ("edsr-baseline", "edsr-small")
+        for model, path in (("lte", "gather"), ("lm-lte", "dense"))
+    )[:-4]  # x30 was left out
+    found = made_up(cases)
+    assert CLAIM not in {one.goal for one in found.ratios}
+    on_gpu = ratios(found.rows, (), found.ceilings, "fp32", gpu=True)
+    (held,) = (one for one in on_gpu if one.goal == CLAIM)
+    assert (held.name, held.case) == ("total_over_original", cases[5])

@@ -51,7 +51,8 @@ def run_bench(
     ceilings = best(ceilings, measure_ceilings(device, plan.precision))
     rows = tuple(_row(one, ceilings) for one in work.timed)
     memory = tuple(work.memory)
-    found = ratios(rows, memory, ceilings, plan.precision)
+    gpu = device.type == "cuda"
+    found = ratios(rows, memory, ceilings, plan.precision, gpu=gpu)
     return Bench(provenance(plan, device), ceilings, rows, memory, tuple(work.skipped), found)
 
 
