@@ -138,6 +138,18 @@ def test_gpu_kernel_is_measured_beside_our_renderer():
     assert plan.memory == (OURS, by_kernel)
 
 
+def test_quick_plan_has_one_peak_and_fits_a_minute():
+    """Seconds on two cores of a Xeon: 14 for imports, ceilings, counts and the process of the peak."""
+    plan = with_kernel(make_plan(quick=True), "native")
+    assert [case.path for case in plan.memory] == ["native"]
+    whole = [case for case in plan.timed if case.input == (180, 320)]
+    encoded = {(case.model, case.path == "native") for case in whole}
+    small = len(plan.timed) - len(whole)  # a second each, but for the original algorithm
+    assert 14 + plan.spend * (len(whole) + len(encoded) + 1) + small < 60
+    asked = make_plan(quick=True, limit=20.0)
+    assert (asked.limit, asked.spend) == (20.0, None)
+
+
 def test_gpu_kernel_that_cannot_run_is_named(monkeypatch):
     monkeypatch.setattr("lmf.study.bench.subject.why_not", lambda *arguments: "of the weather")
     by_kernel = replace(OURS, path="triton")
@@ -147,8 +159,10 @@ def test_gpu_kernel_that_cannot_run_is_named(monkeypatch):
 
 
 def test_repetitions_fit_the_budget():
-    budget = Budget(runs=5, limit=10.0)
+    budget = Budget(runs=5, limit=10.0, spend=10.0)
     assert [max(0, budget.more(s)) for s in (0.1, 2.0, 3.0, 6.0, 11.0)] == [5, 4, 2, 0, 0]
+    budget = Budget(runs=3, limit=10.0, spend=3.5)  # run once, not left out, where it takes 4 s
+    assert [max(0, budget.more(s)) for s in (0.1, 1.1, 4.0)] == [3, 2, 0]
 
 
 def test_unequal_numbers_of_runs_are_paired():
@@ -166,7 +180,7 @@ def test_gather_is_sampled_and_says_so(monkeypatch):
     case = replace(OURS, scale=4.0, path="gather")
     subject = make_subject(case, "fp32", 0, CPU)
     latents = subject.encode(Stopwatch(CPU))
-    found = gather(subject, latents, case, Budget(2, 1e-9))
+    found = gather(subject, latents, case, Budget(2, 1e-9, 1e-9))
     assert found.queries == 32 / (32 * 48)
     assert len(found.times) == 1
 

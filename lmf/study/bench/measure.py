@@ -29,14 +29,15 @@ Times = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class Budget:
-    """At most `runs` repetitions, and about `limit` seconds for all of them."""
+    """At most `runs` repetitions, in about `spend` seconds for all of them; none beyond `limit`."""
 
     runs: int
     limit: float
+    spend: float
 
     def more(self, first: float) -> int:
         """Runs that there is time for after a first that took so many seconds."""
-        return min(self.runs, int((self.limit - first) / first))
+        return min(self.runs, int((self.spend - first) / first))
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def render(subject: Subject, latents: Latents, case: Case, budget: Budget) -> De
 
 
 def gather(subject: Subject, latents: Latents, case: Case, budget: Budget) -> Decoded:
-    """Time the original algorithm on as many chunks of queries as the limit allows, at least one.
+    """Time the original algorithm on as many chunks of queries as the budget allows, at least one.
 
     Every chunk costs the same, so the render stage of all of them follows from some. The latent MLP
     is run for the whole image in any case.
@@ -106,7 +107,7 @@ def gather(subject: Subject, latents: Latents, case: Case, budget: Budget) -> De
         probe = watch.read()
     latent = probe.get("latent", 0.0)
     per_query = (probe["decode"] - latent) / few
-    allowed = budget.limit / (budget.runs + 1) - latent
+    allowed = budget.spend / (budget.runs + 1) - latent
     queries = min(total, first * max(1, int(allowed / (per_query * first))))
     times = _repeat(
         lambda: subject.gather(latents, case.size, watch, queries), watch, "decode", budget

@@ -127,7 +127,7 @@ class Ratio(Config):
 
 @dataclass(frozen=True)
 class Provenance(Config):
-    """Where, by what and how the figures were taken."""
+    """Where, by what and how the figures were taken; see `bench.plan.Plan`."""
 
     device: str
     cpu: str
@@ -141,6 +141,7 @@ class Provenance(Config):
     runs: int
     limit: float
     weights: str
+    spend: float | None = None
 
 
 @dataclass(frozen=True)

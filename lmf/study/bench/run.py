@@ -79,7 +79,7 @@ class _Work:
     def time(self, cases: list[Case]) -> None:
         """Time cases that share model, encoder and input: these are encoded once, or once by a kernel."""
         plan = self.plan
-        budget = Budget(plan.runs, plan.limit)
+        budget = Budget(plan.runs, plan.limit, plan.spend or plan.limit)
         subject = make_subject(cases[0], plan.precision, plan.seed, self.device)
         encoded: dict[bool, Encoded] = {}
         for case in cases:
@@ -152,6 +152,7 @@ def provenance(plan: Plan, device: torch.device) -> Provenance:
         runs=plan.runs,
         limit=plan.limit,
         weights="untrained",
+        spend=plan.spend,
     )
 
 

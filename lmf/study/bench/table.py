@@ -82,6 +82,7 @@ def notes(bench: Bench) -> Iterator[str]:
         f"{by.device}, {by.cpu}, {by.threads} threads, torch {by.torch}, lmf {by.lmf}, "
         f"{by.precision}, batch 1, seed {by.seed}, {by.weights} weights; median [quartiles] of at "
         f"most {by.runs} runs, {by.limit:g} s a case"
+        + ("" if by.spend is None else f", repeated within {by.spend:g} s")
     )
     yield (
         f"ceilings measured in the same run: matrix product {top.matmul / 1e9:.0f} GFLOP/s, "
