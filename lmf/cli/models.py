@@ -33,7 +33,7 @@ def upscale(
     ] = None,
     bf16: Annotated[
         bool,
-        typer.Option("--bf16", help="bfloat16 products in the renderer: over 65 dB from fp32."),
+        typer.Option("--bf16", help="bfloat16 products, the encoder's too: over 65 dB from fp32."),
     ] = False,
     kernel: KernelOption = "auto",
 ) -> None:

@@ -4,6 +4,7 @@ A stream is all there is: the whole image is a stream whose rows are put togethe
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -21,21 +22,50 @@ from lmf.render.result import Rendering, Rows, Upscaled, assemble
 from lmf.render.tiled import TiledCells
 
 
-class Model(Protocol):
-    """What upscaling asks of a model; `lmf.model.Lmf` says what each means."""
+class Encoding(Protocol):
+    """The part of a model that works on LR pixels; `lmf.model.Lmf` says what each means."""
 
-    head: Head[Any]
-
+    @property
+    def head(self) -> Head[Any]: ...
     def encode(self, image: Tensor, *, convolve: Convolve | None = None) -> Latents: ...
     def cells(
         self, latents: Latents, cell: Tensor, rows: tuple[int, int] | None = None
     ) -> Cells: ...
+
+
+class Model(Encoding, Protocol):
+    """What upscaling asks of a model."""
+
     def cell(self, image: Tensor, size: tuple[int, int]) -> Tensor: ...
     def footprint(
         self, image: Tensor, size: tuple[int, int], *, streamed: bool = False
     ) -> Footprint: ...
     @property
     def renderer(self) -> Renderer: ...
+
+
+@dataclass(frozen=True)
+class Half:
+    """An `Encoding` whose products are computed in bfloat16; what it gives is as precise as the image.
+
+    PyTorch computes them: the convolutions in C are float32's.
+    """
+
+    model: Encoding
+
+    @property
+    def head(self) -> Head[Any]:
+        return self.model.head
+
+    def encode(self, image: Tensor, *, convolve: Convolve | None = None) -> Latents:
+        with torch.autocast(image.device.type, torch.bfloat16):
+            code = self.model.encode(image, convolve=convolve).code
+        return Latents(image, code.map(lambda t: t.to(image.dtype)))
+
+    def cells(self, latents: Latents, cell: Tensor, rows: tuple[int, int] | None = None) -> Cells:
+        with torch.autocast(cell.device.type, torch.bfloat16):
+            cells = self.model.cells(latents, cell, rows)
+        return cells.map(lambda t: t.to(cell.dtype))
 
 
 class Stream(Iterator[Rows]):
@@ -61,6 +91,9 @@ class Stream(Iterator[Rows]):
         with torch.no_grad():
             self._painted = model.renderer.choose(options)
             self._convolve = fastest(image) if options.kernel in ("auto", "native") else convolve
+        self._encoding: Encoding = model
+        if options.dtype == torch.bfloat16:
+            self._encoding, self._convolve = Half(model), convolve
         self._plan = model.footprint(image, size, streamed=streamed)
         self._cells: LazyCells | TiledCells | None = None
         self._rows = fit(self._start, self._plan, options.max_memory)
@@ -98,7 +131,7 @@ class Stream(Iterator[Rows]):
         self._cells = None  # what a larger side has left
         model, image, size = self._model, self._image, self.size
         cell, paint = model.cell(image, size), self._painted.painter
-        self._cells = encoded(model, image, cell, side, self._plan, self._convolve)
+        self._cells = encoded(self._encoding, image, cell, side, self._plan, self._convolve)
         yield from model.renderer.rows(self._cells, image, size, cell, paint=paint, first=first)
 
 
@@ -110,7 +143,7 @@ def whole(model: Model, image: Tensor, size: tuple[int, int], options: Options) 
 
 
 def encoded(
-    model: Model, image: Tensor, cell: Tensor, side: int, plan: Footprint, convolve: Convolve
+    model: Encoding, image: Tensor, cell: Tensor, side: int, plan: Footprint, convolve: Convolve
 ) -> LazyCells | TiledCells:
     """The cells of an image, whose features are made whole or in tiles of `side` LR pixels."""
     if plan.reach is None or side >= max(plan.lr_size):
