@@ -1,5 +1,7 @@
 """Tiles: cut without gap, equal to the whole image, as small as the memory asks for."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -86,6 +88,11 @@ def test_memory_decides_the_tiles(small_model):
         result = model.upscale(image, size=(90, 105), max_memory=memory)
         assert result.tiles >= least
         torch.testing.assert_close(result.rgb, whole.rgb, atol=1e-5, rtol=0)
+    assert whole.overlap == 1
+    spans = [cut_axis(n, plan.sides()[0], plan.reach) for n in (60, 70)]
+    read = [sum(len(span.source) for span in axis) for axis in spans]
+    assert result.overlap == pytest.approx(math.prod(read) / (60 * 70))
+    assert result.overlap > 2
     with pytest.raises(InputError, match=f"max_memory .* need about {needed[0]:,} bytes"):
         model.upscale(image, size=(90, 105), max_memory=needed[0] - 1)
 

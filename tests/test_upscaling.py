@@ -1,5 +1,6 @@
 """`lmf upscale` from file to file: the enhancer's picture, in the format asked for."""
 
+import re
 import struct
 import zlib
 from functools import partial
@@ -43,6 +44,19 @@ def source(tmp_path):
         return tmp_path / name
 
     return write
+
+
+def test_small_memory_that_costs_much_work_is_said(weights, tmp_path):
+    Image.effect_noise((90, 60), 99).convert("RGB").save(tmp_path / "in.png")
+    plan = load_model(weights).footprint(torch.rand(1, 3, 60, 90), (60, 90), streamed=True)
+    lines = [
+        upscale_file(
+            tmp_path / "in.png", tmp_path / "out.png", 1, None, weights, "cpu", max_memory=memory
+        )
+        for memory in (plan.needed(16), None)
+    ]
+    assert re.search(r" in 24 tiles \([2-9]\.\d times the encoder's work; more --max-mem", lines[0])
+    assert "tiles" not in lines[1]
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])

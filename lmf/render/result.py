@@ -16,12 +16,14 @@ class Rendering:
     convolutions: whether PyTorch computed those of encoder and head, or C, see `nets.winograd`.
     by: of "cmsr", which renderer evaluated the queries that were left; None for other paths.
     saved: share of the queries, 0 to 1, that were not rendered but interpolated; 0 but for "cmsr".
-    tiles: how many pieces the LR image was encoded in.
+    tiles: how many pieces the LR image was encoded in. overlap: times that the encoder read each of
+    its pixels on average, for tiles overlap.
     """
 
     path: Path
     saved: float
     tiles: int
+    overlap: float = 1.0
     note: str | None = None
     by: Path | None = None
     convolutions: Literal["torch", "native"] = "torch"

@@ -25,7 +25,8 @@ class TiledCells:
     margin: rows of codes above and below that the cells of a row depend on.
     encode: part of an image -> its codes, leading dimensions (B, h, w) of that part.
     to_cells: codes of some LR rows, the first and the last + 1 that are wanted of them -> cells.
-    tiles: how many have been encoded so far.
+    tiles: how many have been encoded so far. read, made: LR pixels that the encoder was given for
+    them, and cells that came of it.
     """
 
     image: Tensor
@@ -35,12 +36,19 @@ class TiledCells:
     encode: Callable[[Tensor], Code]
     to_cells: Callable[[Code, int, int], Cells]
     tiles: int = 0
+    read: int = 0
+    made: int = 0
     _strip: _Strip | None = field(default=None, repr=False)
 
     @property
     def lr_size(self) -> tuple[int, int]:
         """(h, w)."""
         return self.image.shape[-2], self.image.shape[-1]
+
+    @property
+    def overlap(self) -> float:
+        """What the tiles so far cost the encoder, of what their cells would in one piece."""
+        return self.read / self.made if self.made else 1.0
 
     def rows(self, start: int, stop: int) -> Cells:
         """The cells of LR rows `start` to `stop`."""
@@ -72,5 +80,7 @@ class TiledCells:
 
     def _encode_tile(self, y: Span, x: Span) -> Code:
         self.tiles += 1
+        self.read += len(y.source) * len(x.source)
+        self.made += len(y.cells) * len(x.cells)
         here = self.image[..., y.source.start : y.source.stop, x.source.start : x.source.stop]
         return self.encode(here).map(lambda t: t[:, y.inner, x.inner].contiguous())

@@ -123,6 +123,7 @@ class Stream(Iterator[Rows]):
             note=one.note,
             saved=one.saved,
             tiles=tiles,
+            overlap=self._cells.overlap if isinstance(self._cells, TiledCells) else 1.0,
             convolutions="torch" if self._convolve is convolve else "native",
         )
 

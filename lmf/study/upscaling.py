@@ -30,6 +30,9 @@ DEEP_FORMATS = ("PNG", "TIFF", "JPEG2000", "PPM")
 ROW_FORMATS = {"PNG": png_rows, "TIFF": tiff_rows}
 """Formats that are written row by row; of the others the picture is made whole first."""
 
+MUCH = 1.5
+"""Times that the encoder reads a pixel, beyond which it is worth saying."""
+
 LAYOUTS = {"L": (1, 8), "LA": (2, 8), "RGB": (3, 8), "RGBA": (4, 8), "I;16": (1, 16)}
 """Channels and bits per channel of the modes that pictures are returned in."""
 
@@ -132,6 +135,8 @@ def _how(rendering: Rendering, dtype: torch.dtype | None) -> str:
     share = f", {rendering.saved:.0%} of its queries saved" if rendering.path == "cmsr" else ""
     by = f" over {rendering.by}" if rendering.by else ""
     tiles = f" in {rendering.tiles} tiles" if rendering.tiles > 1 else ""
+    if rendering.overlap > MUCH:
+        tiles += f" ({rendering.overlap:.1f} times the encoder's work; more --max-memory spares it)"
     note = f" (not the kernel: {rendering.note})" if rendering.note else ""
     encoder = ", native convolutions" if rendering.convolutions == "native" else ""
     return f"{rendering.path} renderer{by}{kind}{note}{encoder}{tiles}{share}"
