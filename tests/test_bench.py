@@ -3,7 +3,9 @@
 import io
 import json
 import math
+from contextlib import nullcontext
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,10 +15,10 @@ from typer.testing import CliRunner
 from lmf.architecture import MODELS
 from lmf.cli import app
 from lmf.core.coords import pixel_centres
-from lmf.core.errors import ConfigError, DataError, LmfError
+from lmf.core.errors import ConfigError, DataError, LmfError, ResourceError
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.study.bench.count import cost
-from lmf.study.bench.measure import Budget, Decoded, Encoded, gather, seconds
+from lmf.study.bench.measure import Budget, Decoded, Encoded, check_limit, gather, probe, seconds
 from lmf.study.bench.plan import Case, Plan, make_plan, with_kernel
 from lmf.study.bench.ratios import GOALS, MEANING
 from lmf.study.bench.record import Check, Spread, read_bench, write_bench
@@ -156,6 +158,19 @@ def test_gpu_kernel_that_cannot_run_is_named(monkeypatch):
     bench = run_bench(replace(PLAN, timed=(by_kernel,)), CPU)
     assert bench.rows == ()
     assert [(one.case, one.reason) for one in bench.skipped] == [(by_kernel, "of the weather")]
+
+
+def test_a_hopeless_case_is_tried_on_one_small_corner():
+    """On ever larger ones only where the limit is near; at a large scale the first has few pixels."""
+    assert [probe(scale) for scale in (2, 8, 12, 18, 30, 100)] == [16, 16, 11, 7, 4, 4]
+    subject = make_subject(replace(OURS, input=(64, 64)), "fp32", 0, CPU)
+    for whole, sides in ((101.0, [4]), (20.0, [4, 8, 16]), (9.0, [4])):
+        seen = []
+        watch = SimpleNamespace(read=lambda s=seen, w=whole: {"decode": w * (s[-1] / 64) ** 2})
+        refused = whole > 10 and pytest.raises(ResourceError, match=f"about {whole:.0f} s a run")
+        with refused or nullcontext():
+            check_limit(subject, seen.append, watch, "decode", 10.0, 4)
+        assert list(dict.fromkeys(seen)) == sides
 
 
 def test_repetitions_fit_the_budget():

@@ -1,16 +1,18 @@
 """The efficiency report: counts, the paper's curve beside ours, and where the time goes."""
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 import torch
 
+from lmf.architecture import MODELS
 from lmf.core.errors import DataError
 from lmf.metrics.machine import Ceilings
 from lmf.study.bench.count import cost
-from lmf.study.bench.plan import Case, Plan, grid
+from lmf.study.bench.plan import SCALES, Case, Plan, grid, with_kernel
 from lmf.study.bench.ratios import CLAIM, ratios
 from lmf.study.bench.record import Bench, Row, Seconds, Share, Spread, write_bench
 from lmf.study.bench.run import provenance
@@ -18,10 +20,11 @@ from lmf.study.efficiency_figures import brief, caption, curve, nearest, stages
 from lmf.study.efficiency_report import write_efficiency
 from lmf.study.figures import png
 from lmf.study.literature import read_published
-from lmf.study.profile import Efficiency
+from lmf.study.profile import Efficiency, read_profile
 from lmf.study.stages.efficiency import DECODER, count_costs, timing_plan
 from lmf.study.workspace import Workspace
 
+ROOT = Path(__file__).resolve().parents[1]
 CPU = torch.device("cpu")
 CASES = tuple(
     Case(model, "edsr-small", (8, 12), scale, path)
@@ -104,12 +107,12 @@ def test_figures_are_the_same_every_time(bench, costs):
 
 
 def test_profile_times_what_it_names():
-    chosen = Efficiency(models=("lm-lte", "ciaosr"), scales=(2.0, 3.0))
+    chosen = Efficiency(models=("lm-lte", "ciaosr"), scales=(2.0, 3.0), spend=0.5)
     plan = timing_plan(SimpleNamespace(efficiency=chosen, seed=3))
     assert plan.timed == grid(("lm-lte", "ciaosr"), chosen.encoders, (2.0, 3.0), chosen.input)
     assert len(plan.timed) == 2 * 2 + 2
     assert [case.scale for case in plan.memory] == [3.0]
-    assert plan.seed == 3
+    assert (plan.seed, plan.limit, plan.spend) == (3, 1.0, 0.5)
 
 
 def circles(figure) -> dict[float, list[float]]:
@@ -178,3 +181,13 @@ def test_the_papers_claim_is_held_against_the_largest_scale_on_a_gpu_alone():
     on_gpu = ratios(found.rows, (), found.ceilings, "fp32", gpu=True)
     (held,) = (one for one in on_gpu if one.goal == CLAIM)
     assert (held.name, held.case) == ("total_over_original", cases[5])
+
+
+def test_profile_study_times_the_papers_comparison_in_minutes():
+    """Counted, not timed: six minutes of repetitions, beside trials and what is run but once."""
+    chosen = read_profile("study", ROOT).efficiency
+    plan = with_kernel(timing_plan(SimpleNamespace(efficiency=chosen, seed=0)), "native")
+    assert {case.model for case in plan.timed} == set(MODELS)
+    assert {(case.encoder, case.input) for case in plan.timed} == {("edsr-baseline", (180, 320))}
+    assert {case.scale for case in plan.timed} == set(SCALES)
+    assert len(plan.timed) * plan.spend < 6 * 60

@@ -62,7 +62,8 @@ class Timing(Config):
 class Efficiency(Config):
     """What the efficiency study times: models, encoders and scales on an LR picture `input` (h, w).
 
-    runs: repetitions of each. limit: seconds that one of them may take, see `bench.plan.Plan`.
+    runs: repetitions of each. limit, spend: seconds that one of them and that all of them may take, see
+    `bench.plan.Plan`.
     """
 
     models: tuple[str, ...] = ("lte", "lm-lte")
@@ -71,6 +72,7 @@ class Efficiency(Config):
     scales: tuple[float, ...] = (2.0, 4.0)
     runs: int = 3
     limit: float = 1.0
+    spend: float | None = None
 
 
 @dataclass(frozen=True)

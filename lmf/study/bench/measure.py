@@ -23,6 +23,9 @@ from lmf.study.bench.subject import PROBE, QUERIES, Subject
 TELLING = 10
 """A corner that takes this part of the limit tells how long the whole will take."""
 
+HOPELESS = 10
+"""Times that a case may seem to exceed the limit on a busy machine, and be tried on."""
+
 Times = list[dict[str, float]]
 """Seconds by name, for each run."""
 
@@ -67,7 +70,7 @@ def encode(subject: Subject, path: RenderPath, budget: Budget) -> Encoded:
     def corner(side: int) -> None:
         subject.corner(side).encode(watch, path)
 
-    _check_limit(subject, corner, watch, "encode", budget.limit)
+    check_limit(subject, corner, watch, "encode", budget.limit, PROBE)
     times = _repeat(run, watch, "encode", budget)
     return Encoded(latents[0], times)
 
@@ -86,11 +89,16 @@ def render(subject: Subject, latents: Latents, case: Case, budget: Budget) -> De
         there = small.encode(Stopwatch(subject.device))
         small.render(case.path, there, target_size(small.lr_size, None, case.scale), watch)
 
-    _check_limit(subject, corner, watch, "decode", budget.limit)
+    check_limit(subject, corner, watch, "decode", budget.limit, probe(case.scale))
     times = _repeat(
         lambda: subject.render(case.path, latents, case.size, watch), watch, "decode", budget
     )
     return Decoded(times, 1.0)
+
+
+def probe(scale: float) -> int:
+    """LR pixels a side of the first corner, which has no more HR pixels than one at x8 has."""
+    return min(PROBE, max(4, round(PROBE * 8 / scale)))
 
 
 def gather(subject: Subject, latents: Latents, case: Case, budget: Budget) -> Decoded:
@@ -150,15 +158,19 @@ def _repeat(run: Callable[[], object], watch: Stopwatch, name: str, budget: Budg
     return times or [first]
 
 
-def _check_limit(
-    subject: Subject, corner: Callable[[int], object], watch: Stopwatch, name: str, limit: float
+def check_limit(
+    subject: Subject,
+    corner: Callable[[int], object],
+    watch: Stopwatch,
+    name: str,
+    limit: float,
+    side: int,
 ) -> None:
     """ResourceError if the whole will take longer than the limit.
 
     A corner that is through in no time says little on a busy machine: while it tells of too much, it
-    grows until it takes a good part of the limit itself.
+    grows from `side` until it takes a good part of the limit itself, or tells of far too much.
     """
-    side = PROBE
     while True:
         corner(side)
         watch.read()
@@ -167,7 +179,7 @@ def _check_limit(
         share = math.prod(subject.corner(side).lr_size) / math.prod(subject.lr_size)
         if spent / share <= limit:
             return
-        if share == 1 or spent > limit / TELLING:
+        if share == 1 or spent > min(limit / TELLING, share * HOPELESS * limit):
             raise ResourceError(
                 f"it would take about {spent / share:.0f} s a run, the limit is {limit:g} s"
             )

@@ -75,6 +75,7 @@ def timing_plan(profile: Profile) -> Plan:
         () if memory is None else (memory,),
         runs=chosen.runs,
         limit=chosen.limit,
+        spend=chosen.spend,
         seed=profile.seed,
     )
 
