@@ -1,10 +1,10 @@
 const seconds = {
- "edsr-baseline": "0.80 s",
- "rdn": "2.38 s",
- "swinir": "1.80 s",
- "no-cross-scale": "0.62 s",
- "no-modulation": "1.08 s",
- "no-position": "0.70 s"
+ "edsr-baseline": "0.40 s",
+ "rdn": "0.43 s",
+ "swinir": "0.55 s",
+ "no-cross-scale": "0.22 s",
+ "no-modulation": "0.78 s",
+ "no-position": "0.37 s"
 };
 for (const [model, text] of Object.entries(seconds))
   for (const cell of document.querySelectorAll(`[data-time="${model}"]`))
