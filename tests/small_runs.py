@@ -46,7 +46,12 @@ def noise(count: int) -> Pictures:
 
 
 def run_training(
-    folder: Path, pictures: Pictures, config=CONFIG, die_at: int | None = None, precision="32-true"
+    folder: Path,
+    pictures: Pictures,
+    config=CONFIG,
+    die_at: int | None = None,
+    precision="32-true",
+    accelerator="cpu",
 ):
     def on_step(step: int, loss: float) -> None:
         if step == die_at:
@@ -55,6 +60,6 @@ def run_training(
     def validate(model, step: int) -> float:
         return float(sum(p.detach().sum() for p in model.parameters()))
 
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
+    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
     run = Run(MODEL, config, seed=5, data="digest")
     return train(run, pictures, folder, fabric, Watch(validate, on_step))
