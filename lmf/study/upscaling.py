@@ -139,7 +139,7 @@ def _how(rendering: Rendering, dtype: torch.dtype | None) -> str:
         tiles += f" ({rendering.overlap:.1f} times the encoder's work; more --max-memory spares it)"
     note = f" (not the kernel: {rendering.note})" if rendering.note else ""
     encoder = ", native convolutions" if rendering.convolutions == "native" else ""
-    return f"{rendering.path} renderer{by}{kind}{note}{encoder}{tiles}{share}"
+    return f"{rendering.path} renderer{by}{kind}{note}{tiles}{share}{encoder}"
 
 
 def parse_size(text: str) -> tuple[int, int]:
