@@ -54,7 +54,9 @@ def library(package: str, *names: str) -> ctypes.CDLL:
             with atomic_write(path) as temporary:
                 _run([compiler, *FLAGS, "-xc", "-", "-o", str(temporary)], source)
         return ctypes.CDLL(str(path))
-    except (OSError, ResourceError) as error:
+    except ResourceError as error:
+        raise CompilationError(str(error)) from error
+    except OSError as error:
         raise CompilationError(f"{path}: {error}") from error
 
 
