@@ -4,7 +4,7 @@
  *
  * d is a tile of 6x6 pixels, g a filter, Y the 4x4 pixels in the tile's middle. There are 36 products
  * for each input and output channel, and not 144. The six points of interpolation are 0, +-a, +-b and
- * infinity with a = sqrt(1/2) and b = sqrt(2): rounding costs a third of what it does with 1 and 2.
+ * infinity with a = sqrt(1/2) and b = sqrt(2): rounding costs less so than with 1 and 2.
  *
  * A pixel's channels lie side by side. A block of tiles stays in the second-level cache from its
  * pixels to its results; each of its 36 spots is a matrix product. All floats have 32 bits.

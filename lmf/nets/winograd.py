@@ -154,8 +154,8 @@ def _wide() -> int:
 def _new(batch: int, height: int, width: int, channels: int) -> Tensor:
     """An empty (B, C, h, w), a pixel's channels side by side.
 
-    NumPy asks Linux for large pages, PyTorch does not: touching new memory page by page would take
-    longer than a convolution's arithmetic.
+    NumPy asks Linux for large pages, PyTorch does not: touching new memory in small pages takes
+    time that a convolution has not to spare.
     """
     try:
         pixels = np.empty((batch, height, width, channels), np.float32)

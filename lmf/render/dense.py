@@ -30,8 +30,8 @@ WINDOWS = 1 << 21
 """Floats of windows that are blended at a time, at least one LR row: 8 MB."""
 
 LINE_BANDS = 4
-"""Bands are so many times as large for a painter that keeps no windows. It has threads of its own, and
-those of PyTorch, which spin for a while after each operation, are then less often in their way."""
+"""Bands are so many times as large for a painter that keeps no windows: they cost it little memory, and
+what is done once a band is done less often."""
 
 GPU_BANDS = 32
 """Bands are so many times as large there: launching a kernel costs more than missing a cache."""

@@ -31,8 +31,7 @@ EXPLODED = 20
 """A loss explodes when it is more than so many times its median over the last `WINDOW` steps.
 
 The median is of losses that had not exploded, and taken as `FLOOR` where it is less: a scale near 1
-is easy. Between pictures and scales the loss varies by less than 10 times; 20 x 0.01 is about what a
-grey picture in place of the right one costs.
+is easy. Pictures and scales alone make the loss vary several times over, so the factor is large.
 """
 
 WINDOW, FLOOR = 100, 0.01
