@@ -44,7 +44,7 @@ def profile_of(place: Workspace) -> Profile:
     return read_profile(place.profile, place.root)
 
 
-def train_small(place: Workspace, **options) -> dict:
+def train_small(place: Workspace, variant: str = VARIANT, **options) -> dict:
     """Train it; its card."""
-    train_variant(profile_of(place), VARIANT, place, torch.device("cpu"), **options)
-    return json.loads(place.weights(VARIANT).with_suffix(".json").read_text())
+    train_variant(profile_of(place), variant, place, torch.device("cpu"), **options)
+    return json.loads(place.weights(variant).with_suffix(".json").read_text())

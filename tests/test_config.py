@@ -1,7 +1,7 @@
 """Configuration is strict: what it does not know, it names, with what it knows instead."""
 
 import datetime
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,10 @@ from lmf.core.config import Config, choose, parse, plain
 from lmf.core.errors import ConfigError
 from lmf.data.catalog import data_set
 from lmf.nets.cross_scale import CrossScaleConfig
+from lmf.study.ablations import ABLATIONS
 from lmf.study.params import read_params, weights_of, workspace
-from lmf.study.profile import ABLATIONS, model_config, read_profile
+from lmf.study.profile import model_config, read_profile, train_config
+from lmf.train.vgg import URL
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -91,6 +93,16 @@ def test_every_profile_and_variant_is_valid(name):
     profile = read_profile(name, ROOT)
     for variant in (*profile.encoders, *ABLATIONS):
         model_config(profile, variant)
+        train_config(profile, variant)
+
+
+def test_an_ablation_of_the_training_changes_the_loss_and_nothing_else():
+    profile = read_profile("study", ROOT)
+    assert train_config(profile, "no-position") == profile.train
+    assert model_config(profile, "perceptual") == model_config(profile, profile.base)
+    recipe = train_config(profile, "perceptual")
+    assert (recipe.perceptual.weight, recipe.perceptual.weights) == (0.1, URL)
+    assert replace(recipe, perceptual=None, queries=profile.train.queries) == profile.train
 
 
 @pytest.fixture

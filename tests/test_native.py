@@ -138,17 +138,17 @@ def test_gradients_are_refused():
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
     """Nothing compiled yet."""
-    compiled.library.cache_clear()
+    compiled.attempt.cache_clear()
     monkeypatch.setattr(compiled, "user_cache_path", lambda name: tmp_path / name)
     yield tmp_path / "lmf"
-    compiled.library.cache_clear()
+    compiled.attempt.cache_clear()
 
 
 def test_compiled_once(fresh, monkeypatch):
     assert native.renderer().lmf_paint
     (path,) = fresh.iterdir()
     before = path.stat()
-    compiled.library.cache_clear()
+    compiled.attempt.cache_clear()
     assert native.renderer().lmf_paint
     assert path.stat() == before or path.stat().st_mtime_ns == before.st_mtime_ns
 

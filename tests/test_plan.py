@@ -113,7 +113,12 @@ def test_measuring_takes_real_steps_and_leaves_nothing(place, tmp_path):
     profile = read_profile("tiny", tmp_path)
     profile = replace(profile, train=replace(profile.train, steps=10**6))
     before = sorted(tmp_path.rglob("*"))
-    speeds = measure_training(profile, ["rdn", "no-position"], torch.device("cpu"), steps=2)
+    said: list[str] = []
+    variants, cpu = ["rdn", "no-position", "perceptual"], torch.device("cpu")
+    profile = replace(profile, train=replace(profile.train, patch=16))
+    speeds = measure_training(profile, variants, cpu, tiny.data, steps=2, say=said.append)
+    assert said[-1] == "perceptual is not timed: VGG-19's weights are not there yet"
+    assert set(speeds) == {"rdn", "no-position"}
     plan = make_plan(profile, tiny, None, speeds)
     assert sorted(tmp_path.rglob("*")) == before
     by_name = {one.variant: one for one in plan.trainings}
@@ -126,3 +131,15 @@ def test_steps_are_those_of_the_profile(place):
     steps = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text())["train"]["steps"]
     assert {one.steps for one in plan_of(place).trainings} == {steps}
     assert f"{steps:,}" in text_of(plan_of(place))
+
+
+def test_vgg_is_downloaded_for_the_variant_that_needs_it(place, tmp_path):
+    before = plan_of(place)
+    params = yaml.safe_load((tmp_path / "params.yaml").read_text())
+    params["variants"].append("perceptual")
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    after = plan_of(place)
+    assert after.download - before.download == after.vgg == 575 * 10**6
+    assert "VGG-19's weights 575.0 MB of it" in text_of(after)
+    put(place.data, {"vgg19-dcbb9e9d.pth": b"weights"})
+    assert plan_of(place).download == before.download

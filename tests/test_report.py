@@ -129,6 +129,14 @@ def test_page_holds_everything_and_needs_no_network(report):
     assert page.count("<img") == 6 + 3 + len(VARIANTS)
 
 
+def test_ablations_that_were_not_run_are_named(report):
+    said = "Not run: no-cross-scale (without cross-scale attention); no-modulation"
+    for name in ("ablation.md", "index.html"):
+        text = report[name].decode()
+        assert said in text
+        assert "perceptual (trained by L1 + 0.1" in text
+
+
 def test_strip_labels_columns_once_and_each_row():
     crop = np.zeros((4, 4, 3), np.uint8)
     figure = figures.strip({"coffee": {"LR": crop, "HR": crop}, "rocket": {"LR": crop, "HR": crop}})

@@ -1,6 +1,7 @@
 """VGG-19's weights come from a file or an address, and only those that are meant."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from small_sets import HASTE
 from small_studies import small_study, train_small
 
 from lmf.core.errors import CheckpointError, ConfigError, DataError
+from lmf.study.ablations import ABLATIONS
 from lmf.train.config import PerceptualConfig
 from lmf.train.perceptual import Vgg19Features
 from lmf.train.vgg import URL, bring_weights, check_weights
@@ -71,6 +73,16 @@ def test_an_address_without_a_checksum_is_refused(server, tmp_path):
     assert bring(server, tmp_path, "vgg.pth", sha256=DIGEST[:12]).sha256 == DIGEST
 
 
+def test_a_file_that_is_not_there_or_not_the_published_is_refused(tmp_path):
+    path = tmp_path / "vgg19-dcbb9e9d.pth"
+    config = PerceptualConfig(0.1, str(path))
+    with pytest.raises(CheckpointError, match=r"no VGG-19 weights; bring them there from https"):
+        bring_weights(config, tmp_path)
+    torch.save({"features.0.weight": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="is not the published"):
+        bring_weights(config, tmp_path)
+
+
 @pytest.mark.parametrize("name", ["vgg-00000000.pth", "vgg.safetensors"])
 def test_a_file_with_another_digest_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(BODY)
@@ -112,3 +124,22 @@ def test_a_training_takes_them_from_an_address_and_its_card_says_which(tmp_path,
         card = train_small(place)
     assert card["train"]["perceptual"]["sha256"] == digest
     assert (place.data / path.name).is_file()
+
+
+def test_the_ablation_takes_them_for_its_loss(tmp_path, published, monkeypatch):
+    path, digest = published
+    place = small_study(tmp_path / "study", patch=16, scales=[1, 2], steps=4)
+    known = ABLATIONS["perceptual"]
+    term = known.train["perceptual"] | {"layers": [2]}
+    with Server(files={f"/{path.name}": path.read_bytes()}) as server:
+        term |= {"weights": f"{server.url}/{path.name}"}
+        served = replace(known, train={**known.train, "perceptual": term})
+        monkeypatch.setitem(ABLATIONS, "perceptual", served)
+        card = train_small(place, "perceptual")
+    assert card["train"]["perceptual"]["sha256"] == digest
+    assert card["train"]["queries"] is None
+    full, changed = train_small(place, "edsr-baseline"), ("train", "name", "sha256", "metrics")
+    assert {k: v for k, v in card.items() if k not in changed} == {
+        k: v for k, v in full.items() if k not in changed
+    }
+    assert full["train"]["perceptual"] is None

@@ -12,7 +12,7 @@ from lmf.core.errors import ConfigError
 from lmf.model import create_model
 from lmf.nets.convolution import convolve
 from lmf.nets.encoders import create_encoder, encoder_config
-from lmf.nets.winograd import Winograd, fastest, fits, why_not
+from lmf.nets.winograd import fastest, fits, why_not, winograd
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, compiled.COMPILERS)), reason="no C compiler on this machine"
@@ -49,7 +49,7 @@ def test_equals_pytorch(shape, relu, scale):
     layer, x, add = make(shape)
     after = {"relu": relu} if scale is None else {"relu": relu, "add": add, "scale": scale}
     expected = convolve(layer.double(), x.double(), **after)
-    found = Winograd()(layer.float(), x, **after)
+    found = winograd(layer.float(), x, **after)
     assert found.shape == expected.shape
     assert (found - expected).abs().max() < 2e-5
     assert (found - expected).square().mean().sqrt() < 1e-6
@@ -60,24 +60,24 @@ def test_rounding_is_a_few_times_that_of_the_definition():
     layer, x, _ = make((1, 64, 64, 60, 60))
     exact = layer.double()(x.double())
     layer.float()
-    error = [(y - exact).square().mean().sqrt() for y in (Winograd()(layer, x), layer(x))]
+    error = [(y - exact).square().mean().sqrt() for y in (winograd(layer, x), layer(x))]
     assert error[0] < 8 * error[1]
 
 
 @torch.no_grad()
 def test_threads_and_batch_change_no_bit(monkeypatch):
     layer, x, _ = make((3, 32, 64, 45, 50))
-    alone = Winograd()(layer, x)
+    alone = winograd(layer, x)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    assert torch.equal(Winograd()(layer, x), alone)
-    assert torch.equal(torch.cat([Winograd()(layer, one[None]) for one in x]), alone)
+    assert torch.equal(winograd(layer, x), alone)
+    assert torch.equal(torch.cat([winograd(layer, one[None]) for one in x]), alone)
 
 
 @torch.no_grad()
 def test_a_tile_does_not_know_where_it_is():
     layer, x, _ = make((1, 32, 32, 24, 24))
-    part = Winograd()(layer, x[:, :, 4:, 8:])
-    assert torch.equal(part[:, :, 1:, 1:], Winograd()(layer, x)[:, :, 5:, 9:])
+    part = winograd(layer, x[:, :, 4:, 8:])
+    assert torch.equal(part[:, :, 1:, 1:], winograd(layer, x)[:, :, 5:, 9:])
 
 
 @torch.no_grad()
@@ -85,11 +85,11 @@ def test_layout_of_the_input_does_not_matter():
     layer, x, add = make((2, 32, 32, 11, 6))
     wide = torch.randn(2, 48, 11, 6)
     wide[:, 16:] = x
-    expected = Winograd()(layer, x, add=add)
+    expected = winograd(layer, x, add=add)
     last = torch.channels_last
-    assert torch.equal(Winograd()(layer, x.to(memory_format=last), add=add), expected)
-    assert torch.equal(Winograd()(layer, wide[:, 16:], add=add.to(memory_format=last)), expected)
-    assert torch.equal(Winograd()(layer, wide.to(memory_format=last)[:, 16:], add=add), expected)
+    assert torch.equal(winograd(layer, x.to(memory_format=last), add=add), expected)
+    assert torch.equal(winograd(layer, wide[:, 16:], add=add.to(memory_format=last)), expected)
+    assert torch.equal(winograd(layer, wide.to(memory_format=last)[:, 16:], add=add), expected)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_layout_of_the_input_does_not_matter():
 def test_other_convolutions_are_left_to_pytorch(layer):
     x = torch.randn(1, layer.in_channels, 9, 9)
     assert not fits(layer)
-    assert torch.equal(Winograd()(layer, x, relu=True), layer(x).relu())
+    assert torch.equal(winograd(layer, x, relu=True), layer(x).relu())
 
 
 @pytest.mark.parametrize("name", ["edsr-baseline", "rdn-light", "swinir-small"])
@@ -119,7 +119,7 @@ def test_encoders_are_the_same(name):
     torch.manual_seed(0)
     encoder = create_encoder(encoder_config(name)).eval()
     x = 2 * torch.rand(2, 3, 21, 30) - 1
-    found, expected = encoder(x, Winograd()), encoder(x)
+    found, expected = encoder(x, winograd), encoder(x)
     assert (found - expected).abs().max() < 1e-5
     assert not torch.equal(found, expected)  # or nothing was compared
 
@@ -129,7 +129,7 @@ def test_attention_in_blocks_is_kept():
     torch.manual_seed(0)
     encoder = create_encoder(encoder_config("edsr-small", "channel+spatial")).eval()
     x = 2 * torch.rand(1, 3, 12, 12) - 1
-    assert (encoder(x, Winograd()) - encoder(x)).abs().max() < 1e-5
+    assert (encoder(x, winograd) - encoder(x)).abs().max() < 1e-5
 
 
 def test_an_upscaled_image_is_the_same():
@@ -146,10 +146,10 @@ def test_where_it_cannot_run():
     assert why_not(x) == "gradients are recorded"
     layer = nn.Conv2d(32, 32, 3, padding=1)
     with pytest.raises(ConfigError, match="gradients are recorded; use PyTorch's"):
-        Winograd()(layer, x)
+        winograd(layer, x)
     with torch.no_grad():
         assert why_not(x) is None
-        assert isinstance(fastest(x), Winograd)
+        assert fastest(x) is winograd
         assert "float64" in why_not(x.double())
         assert fastest(x.double()) is convolve
         with torch.autocast("cpu", torch.bfloat16):

@@ -67,7 +67,8 @@ def plan(
             settings,
             [*params.encoders(settings), *params.ablations()],
             choose_device(device),
-            on_variant=lambda variant: typer.echo(f"timing {variant}", err=True),
+            place.data,
+            say=lambda line: typer.echo(line, err=True),
         )
     console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(show(make_plan(settings, place, mirror or mirror_of(), speeds)), highlight=False)

@@ -32,12 +32,12 @@ def train(
     """
     from lmf.deploy.device import choose_device
     from lmf.study.params import workspace
-    from lmf.study.profile import model_config, read_profile
+    from lmf.study.profile import read_profile, train_config
     from lmf.study.progress import counter
 
     place = workspace(profile)
     settings = read_profile(place.profile)
-    model_config(settings, variant)
+    budget = train_config(settings, variant)
     chosen = choose_device(device)
     what = f"{variant} of profile {place.profile} on {chosen}"
     if benchmark is not None:
@@ -54,7 +54,6 @@ def train(
     asked = ((board.tensorboard, tensorboard), (board.dvclive, dvclive))
     on_row = board.all_of(*(opener(folder) for opener, folder in asked if folder is not None))
     say(f"training {what}")
-    budget = settings.train
     with counter(f"train {variant}", budget.steps, budget.log_every, shown=leads()) as count:
         train_variant(settings, variant, place, chosen, on_step=count, on_row=on_row)
 

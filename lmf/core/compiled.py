@@ -4,12 +4,15 @@ import ctypes
 import os
 import shutil
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 
+import torch
 from platformdirs import user_cache_path
+from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
 from lmf.core.errors import ResourceError
 from lmf.core.files import atomic_write
@@ -31,17 +34,48 @@ class CompilationError(Exception):
     """One line that says why there is no library."""
 
 
-@cache
+def why_not(
+    device: torch.device, dtypes: Iterable[torch.dtype], package: str, *names: str
+) -> str | None:
+    """One line that says why C cannot compute there with tensors of `dtypes`; None if it can."""
+    if device.type != "cpu":
+        return f"the device is {device.type}, not a CPU"
+    for dtype in dtypes:
+        if dtype != torch.float32:
+            return f"it computes in float32, not in {str(dtype).removeprefix('torch.')}"
+    if is_in_torch_dispatch_mode() or torch.compiler.is_compiling():
+        return "something watches PyTorch's operations, a counter or a compiler, and C has none"
+    found = attempt(package, *names)
+    return found if isinstance(found, str) else None
+
+
 def library(package: str, *names: str) -> ctypes.CDLL:
     """C files of `package`, read one after the other as one, as a library named after the last one.
-
-    It is compiled the first time that a machine asks for it, and kept in the user's cache, by its
-    source, the compiler and the processor's instructions, so that a home shared by several machines
-    holds one for each.
 
     Raises:
         CompilationError: no compiler, or it fails, or its result cannot be stored or loaded.
     """
+    found = attempt(package, *names)
+    if isinstance(found, str):
+        raise CompilationError(found)
+    return found
+
+
+@cache
+def attempt(package: str, *names: str) -> ctypes.CDLL | str:
+    """The library, or one line that says why there is none; a process tries once.
+
+    It is compiled the first time that a machine asks for it, and kept in the user's cache, by its
+    source, the compiler and the processor's instructions, so that a home shared by several machines
+    holds one for each.
+    """
+    try:
+        return _compiled(package, *names)
+    except (CompilationError, ResourceError) as error:
+        return str(error)
+
+
+def _compiled(package: str, *names: str) -> ctypes.CDLL:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise CompilationError(f"there is no C compiler ({', '.join(COMPILERS)})")
@@ -54,8 +88,6 @@ def library(package: str, *names: str) -> ctypes.CDLL:
             with atomic_write(path) as temporary:
                 _run([compiler, *FLAGS, "-xc", "-", "-o", str(temporary)], source)
         return ctypes.CDLL(str(path))
-    except ResourceError as error:
-        raise CompilationError(str(error)) from error
     except OSError as error:
         raise CompilationError(f"{path}: {error}") from error
 

@@ -5,17 +5,18 @@ PyTorch's by rounding alone.
 """
 
 import ctypes
-from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
-from lmf.core.compiled import CompilationError, library
+from lmf.core import compiled
 from lmf.core.errors import ConfigError
 from lmf.nets.convolution import Convolve, convolve
+
+SOURCES = ("lmf.nets", "winograd.c")
+"""See `core.compiled`."""
 
 TILE = 4
 """Pixels a side that one tile results in."""
@@ -46,70 +47,55 @@ class _Job(ctypes.Structure):
 
 def why_not(like: Tensor) -> str | None:
     """One line that says why convolutions of such a tensor are left to PyTorch; None if they are not."""
-    if like.device.type != "cpu":
-        return f"the device is {like.device.type}, not a CPU"
-    kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else like.dtype
-    if {kind, like.dtype} != {torch.float32}:
-        return f"it computes in float32, not in {str(kind).removeprefix('torch.')}"
     if torch.is_grad_enabled():
         return "gradients are recorded"
-    if is_in_torch_dispatch_mode() or torch.compiler.is_compiling():
-        return "something watches PyTorch's operations, a counter or a compiler, and C has none"
-    try:
-        library("lmf.nets", "winograd.c")
-    except CompilationError as error:
-        return str(error)
-    return None
+    kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else like.dtype
+    return compiled.why_not(like.device, (like.dtype, kind), *SOURCES)
 
 
 def fastest(like: Tensor) -> Convolve:
     """How to compute convolutions of such a tensor, now."""
-    return convolve if why_not(like) else Winograd()
+    return convolve if why_not(like) else winograd
 
 
-@dataclass(frozen=True)
-class Winograd:
-    """Computes as `nets.convolution.convolve` does; see `Convolve`.
+def winograd(
+    layer: nn.Module,
+    x: Tensor,
+    *,
+    relu: bool = False,
+    add: Tensor | None = None,
+    scale: float = 1.0,
+) -> Tensor:
+    """See `nets.convolution.Convolve`.
 
     Convolutions of another form, such as the first one of three colours, it leaves to PyTorch; and
     all of them to a compiler that reads along.
 
     Raises:
-        ConfigError: C cannot do it here, see `why_not`. RuntimeError: out of memory.
+        ConfigError: C cannot do it here, see `why_not`. MemoryError: it does not suffice.
     """
-
-    def __call__(
-        self,
-        layer: nn.Module,
-        x: Tensor,
-        *,
-        relu: bool = False,
-        add: Tensor | None = None,
-        scale: float = 1.0,
-    ) -> Tensor:
-        """(B, C, h, w) -> add + scale * layer(x)."""
-        if torch.compiler.is_compiling() or not isinstance(layer, nn.Conv2d) or not fits(layer):
-            return convolve(layer, x, relu=relu, add=add, scale=scale)
-        if reason := why_not(x):
-            raise ConfigError(f"no Winograd convolution: {reason}; use PyTorch's")
-        x = x.contiguous(memory_format=torch.channels_last)
-        add = None if add is None else add.contiguous(memory_format=torch.channels_last)
-        batch, inputs, height, width = x.shape
-        out = _new(batch, height, width, layer.out_channels)
-        filters = transformed(layer.weight)
-        bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
-        job = _Job(
-            height, width, inputs, layer.out_channels,
-            _Pixels(x.data_ptr(), inputs),
-            filters.data_ptr(), bias.data_ptr(), relu,
-            _Pixels(None if add is None else add.data_ptr(), layer.out_channels), scale,
-            out.data_ptr(),
-        )  # fmt: skip
-        tiles = batch * -(-height // TILE) * -(-width // TILE)
-        run = library("lmf.nets", "winograd.c").lmf_convolve
-        if run(ctypes.byref(job), _LONG(tiles), torch.get_num_threads()):
-            raise RuntimeError("out of memory for a block of tiles")
-        return out
+    if torch.compiler.is_compiling() or not isinstance(layer, nn.Conv2d) or not fits(layer):
+        return convolve(layer, x, relu=relu, add=add, scale=scale)
+    if reason := why_not(x):
+        raise ConfigError(f"no Winograd convolution: {reason}; use PyTorch's")
+    x = x.contiguous(memory_format=torch.channels_last)
+    add = None if add is None else add.contiguous(memory_format=torch.channels_last)
+    batch, inputs, height, width = x.shape
+    out = _new(batch, height, width, layer.out_channels)
+    filters = transformed(layer.weight)
+    bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
+    job = _Job(
+        height, width, inputs, layer.out_channels,
+        _Pixels(x.data_ptr(), inputs),
+        filters.data_ptr(), bias.data_ptr(), relu,
+        _Pixels(None if add is None else add.data_ptr(), layer.out_channels), scale,
+        out.data_ptr(),
+    )  # fmt: skip
+    tiles = batch * -(-height // TILE) * -(-width // TILE)
+    run = compiled.library(*SOURCES).lmf_convolve
+    if run(ctypes.byref(job), _LONG(tiles), torch.get_num_threads()):
+        raise MemoryError("no memory for a block of tiles")
+    return out
 
 
 def fits(layer: nn.Conv2d) -> bool:
@@ -148,7 +134,7 @@ def _both_axes() -> Tensor:
 
 @cache
 def _wide() -> int:
-    return int(library("lmf.nets", "winograd.c").lmf_wide())
+    return int(compiled.library(*SOURCES).lmf_wide())
 
 
 def _new(batch: int, height: int, width: int, channels: int) -> Tensor:
@@ -157,8 +143,5 @@ def _new(batch: int, height: int, width: int, channels: int) -> Tensor:
     NumPy asks Linux for large pages, PyTorch does not: touching new memory in small pages takes
     time that a convolution has not to spare.
     """
-    try:
-        pixels = np.empty((batch, height, width, channels), np.float32)
-    except MemoryError as error:
-        raise RuntimeError(f"out of memory: {error}") from error
+    pixels = np.empty((batch, height, width, channels), np.float32)
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)

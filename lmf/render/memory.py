@@ -5,9 +5,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import torch
-
 from lmf.core.errors import InputError, ResourceError
+from lmf.core.memory import ran_out
 from lmf.render.result import Rows
 from lmf.render.tiles import Reach, widest
 
@@ -109,8 +108,9 @@ def _retry(rows: Callable[[int, int], Iterator[Rows]], sides: range, side: int) 
                 done = part.stop
                 yield part
             return
-        except RuntimeError as error:
-            reason = out_of_memory(error)
+        except (RuntimeError, MemoryError) as error:
+            if (reason := ran_out(error)) is None:
+                raise
         if side == sides[0]:
             break
         _log.warning("out of memory with tiles of %d LR pixels: halved", side)
@@ -119,11 +119,3 @@ def _retry(rows: Callable[[int, int], Iterator[Rows]], sides: range, side: int) 
         f"out of memory even with tiles of {side} LR pixels ({reason}); free some, use the CPU, or "
         "ask for a smaller output"
     )
-
-
-def out_of_memory(error: RuntimeError) -> str:
-    """What torch says of a full memory, in one line; any other error is raised again."""
-    # For the CPU's memory torch has no class of its own.
-    if not isinstance(error, torch.OutOfMemoryError) and "memory" not in str(error):
-        raise error
-    return str(error).partition("\n")[0]

@@ -12,10 +12,11 @@ from torch import Tensor
 
 from lmf.core.bundle import Cells, Latents, LazyCells
 from lmf.core.errors import ResourceError
+from lmf.core.memory import ran_out
 from lmf.heads.head import Head
 from lmf.nets.convolution import Convolve, convolve
 from lmf.nets.winograd import fastest
-from lmf.render.memory import Footprint, check_output, fit, out_of_memory
+from lmf.render.memory import Footprint, check_output, fit
 from lmf.render.options import Options
 from lmf.render.renderer import Renderer
 from lmf.render.result import Rendering, Rows, Upscaled, assemble
@@ -106,10 +107,12 @@ class Stream(Iterator[Rows]):
         """All rows, (B, 3, H, W). Raises ResourceError if there is no memory for them."""
         try:
             return assemble(self, self.size[0])
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
+            if (reason := ran_out(error)) is None:
+                raise
             raise ResourceError(
                 f"no memory for an output of {self.size[1]}x{self.size[0]} "
-                f"({out_of_memory(error)}); ask for less, or stream it"
+                f"({reason}); ask for less, or stream it"
             ) from error
 
     @property

@@ -43,7 +43,8 @@ def ablation_markdown(page: Page) -> str:
             layout.set_caption(page.encoders, set_),
             layout.to_markdown(layout.ablation_layout(page.ablation, set_)),
         ]
-    return _join([*parts, INTERVALS, *page.in_full[f"the full {page.base}"], *page.cautions])
+    findings = page.in_full[f"the full {page.base}"]
+    return _join([*parts, INTERVALS, *findings, *page.left_out, *page.cautions])
 
 
 def encoders_latex(page: Page) -> str:

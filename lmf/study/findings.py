@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from lmf.study.ablations import ABLATIONS
 from lmf.study.statistics import FEWEST_FOR_A_TEST, sign_test_floor
 from lmf.study.tables import distinct
 
@@ -47,6 +48,15 @@ def unequal_budgets(table: pd.DataFrame) -> list[str]:
         return []
     each = ", ".join(f"{row.model} {row.steps:,.0f}" for row in steps.itertuples())
     return [f"Models were trained for different numbers of steps ({each}): compare with care."]
+
+
+def ablations_left_out(ablation: pd.DataFrame) -> list[str]:
+    """One sentence if the study knows ablations that were not run; ablation: of `tables`."""
+    left_out = [name for name in ABLATIONS if name not in set(ablation["variant"])]
+    if not left_out:
+        return []
+    each = "; ".join(f"{name} ({ABLATIONS[name].what})" for name in left_out)
+    return [f"Not run: {each}. `variants` in params.yaml says which are."]
 
 
 def few_pictures(table: pd.DataFrame) -> list[str]:

@@ -20,6 +20,7 @@ from PIL import Image
 
 from lmf.metrics.protocol import protocol_named
 from lmf.study import figures, findings, layout
+from lmf.study.ablations import ABLATIONS
 from lmf.study.figures import Theme
 from lmf.study.tables import distinct
 
@@ -30,11 +31,6 @@ SCOPE = {
     "study": "All variants at one equal, small budget on real photographs: made for comparing them "
     "with each other, not for meeting published figures.",
     "paper": "The papers' data and schedule: made for comparison with published figures.",
-}
-REMOVED = {
-    "no-cross-scale": "without cross-scale attention",
-    "no-modulation": "latent MLP gives the compressed code only",
-    "no-position": "without the Fourier position term",
 }
 REFERENCES = {"lr": ("LR", "as pixels"), "hr": ("HR", "the original")}
 """Crops that no model made: title and note."""
@@ -105,6 +101,11 @@ class Page:
         return findings.few_pictures(self.encoders)
 
     @cached_property
+    def left_out(self) -> list[str]:
+        """Ablations that the study knows and did not run."""
+        return findings.ablations_left_out(self.ablation)
+
+    @cached_property
     def seed_verdict(self) -> str:
         """What to think of the seed's figures, in one paragraph."""
         return findings.seed_verdict(self.seed)
@@ -148,7 +149,7 @@ def render_page(page: Page, light: Mapping[str, bytes], dark: Mapping[str, bytes
         light=light,
         dark=dark,
         scope=SCOPE.get(page.profile, ""),
-        removed=REMOVED,
+        changes={name: one.what for name, one in ABLATIONS.items()},
         protocols={name: protocol_named(name).description for name in _protocols(page)},
         seeds=distinct(page.encoders["seed"]),
         steps=distinct(page.encoders["steps"]),

@@ -7,7 +7,8 @@ from pathlib import Path
 from lmf.checkpoint import released_names, weights_file
 from lmf.core.config import Config, parse
 from lmf.core.errors import ConfigError
-from lmf.study.profile import ABLATIONS, Profile, read_profile, read_yaml
+from lmf.study.ablations import ABLATIONS
+from lmf.study.profile import Profile, read_profile, read_yaml
 from lmf.study.workspace import Workspace
 
 
@@ -25,7 +26,7 @@ class Params(Config):
         return [variant for variant in self.variants if variant in profile.encoders]
 
     def ablations(self) -> list[str]:
-        """The variants that lack one part of the full model."""
+        """The variants that change one thing of the full model."""
         return [variant for variant in self.variants if variant in ABLATIONS]
 
 

@@ -17,8 +17,9 @@ from lmf.data.store import picture_paths
 from lmf.data.supply import at_hand, downloads
 from lmf.study.graph import Stage, stages
 from lmf.study.params import read_params
-from lmf.study.profile import Profile, model_config
+from lmf.study.profile import Profile, model_config, train_config
 from lmf.study.workspace import Workspace
+from lmf.train.vgg import MEGABYTES, is_address, place_of
 
 UNKNOWN = "unknown: run with --measure"
 
@@ -64,23 +65,24 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """free: bytes on the disk of data/."""
+    """vgg: bytes of VGG-19's weights to download, about. free: bytes on the disk of data/."""
 
     profile: str
     title: str
     stages: Sequence[Stage]
     sets: Sequence[SetPlan]
     trainings: Sequence[TrainingPlan]
+    vgg: int
     free: int
 
     @property
     def download(self) -> int:
         """Bytes over the network."""
-        return sum(one.bytes for one in self.sets)
+        return self.vgg + sum(one.bytes for one in self.sets)
 
     @property
     def disk(self) -> int:
-        """Bytes that the sets need at most: an archive lies there until it is unpacked."""
+        """Bytes that the sets and VGG-19 need at most: an archive lies there until it is unpacked."""
         missing = [one for one in self.sets if one.state != "there"]
         return self.download + sum(one.unpacked or 0 for one in missing)
 
@@ -101,8 +103,17 @@ def make_plan(
         stages(place),
         list(_sets(profile, place.data, mirror)),
         [_training(profile, variant, place, measured.get(variant)) for variant in variants],
+        _vgg(profile, variants, place.data),
         shutil.disk_usage(place.root).free,
     )
+
+
+def _vgg(profile: Profile, variants: Sequence[str], data: Path) -> int:
+    terms = (train_config(profile, variant).perceptual for variant in variants)
+    lacking = {
+        t.weights for t in terms if t and is_address(t.weights) and not place_of(t, data).is_file()
+    }
+    return len(lacking) * MEGABYTES * 10**6
 
 
 def _sets(profile: Profile, data: Path, mirror: Path | None) -> Iterator[SetPlan]:

@@ -72,8 +72,9 @@ def _trainings(trainings: Sequence[TrainingPlan]) -> Table:
 
 
 def _totals(plan: Plan) -> Iterator[str]:
+    vgg = f" (VGG-19's weights {_size(plan.vgg)} of it)" if plan.vgg else ""
     yield (
-        f"download {_size(plan.download)}; disk for the sets at most {_size(plan.disk)}, "
+        f"download {_size(plan.download)}{vgg}; disk for data at most {_size(plan.disk)}, "
         f"{_size(plan.free)} are free"
     )
     seconds = [one.seconds for one in plan.trainings]

@@ -1,8 +1,7 @@
 """Profiles: one YAML file decides what a run of the study is, from pictures to steps."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,8 @@ from lmf.core.errors import ConfigError
 from lmf.metrics.protocol import PROTOCOLS
 from lmf.nets.cross_scale import CrossScaleConfig
 from lmf.nets.encoders import ENCODERS
+from lmf.study.ablations import ABLATIONS, Ablation
 from lmf.train.config import TrainConfig
-
-ABLATIONS: Mapping[str, Mapping[str, Any]] = {
-    "no-cross-scale": {"cross_scale": None},
-    "no-modulation": {"mod_scale": False, "mod_shift": False},
-    "no-position": {"position": False},
-}
-"""The ablations of the full model; each changes one thing in its `ModelConfig`."""
 
 BASELINES = ("bicubic", "bilinear")
 
@@ -189,4 +182,25 @@ def model_config(profile: Profile, variant: str) -> ModelConfig:
         "encoder": encoder,
         "cross_scale": plain(profile.cross_scale),
     }
-    return with_options(MODELS["lm-lte"], full | dict(ABLATIONS.get(variant, {})), "model")
+    return with_options(MODELS["lm-lte"], full | dict(_ablation(variant).model), "model")
+
+
+def train_config(profile: Profile, variant: str) -> TrainConfig:
+    """How a variant is trained: as the profile says, but for an ablation of the training itself.
+
+    Raises:
+        ConfigError: no such variant, or the profile's recipe and the ablation's do not go together.
+    """
+    choose("variant", variant, [*profile.encoders, *ABLATIONS])
+    changed = plain(profile.train) | dict(_ablation(variant).train)
+    return parse(TrainConfig, changed, f"train of {variant}")
+
+
+def of_variant(profile: Profile, variant: str) -> Profile:
+    """The profile with the variant's recipe in the place of everyone's."""
+    return replace(profile, train=train_config(profile, variant))
+
+
+def _ablation(variant: str) -> Ablation:
+    """What is changed; nothing for the variants that compare encoders."""
+    return ABLATIONS.get(variant, Ablation("the full model"))

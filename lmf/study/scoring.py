@@ -14,10 +14,11 @@ from lmf.core.errors import ConfigError
 from lmf.data.catalog import protocol_of
 from lmf.data.fetch import open_set
 from lmf.metrics.protocol import protocol_named
+from lmf.study.ablations import ABLATIONS
 from lmf.study.evaluate import OnRow, Task, evaluate
 from lmf.study.journal import Journal
 from lmf.study.params import weights_of, workspace
-from lmf.study.profile import ABLATIONS, BASELINES, read_profile
+from lmf.study.profile import BASELINES, read_profile
 from lmf.study.rows import write_rows
 from lmf.study.saved import NOTHING, Whole
 from lmf.study.stages.evaluate import evaluate_model

@@ -5,7 +5,7 @@ import dataclasses
 import torch
 
 from lmf.metrics.machine import product_side
-from lmf.study.profile import Profile
+from lmf.study.profile import Profile, of_variant
 from lmf.study.stages.train import (
     device_name,
     read_record,
@@ -23,6 +23,7 @@ def speed_of(
     profile: Profile, variant: str, place: Workspace, device: torch.device, steps: int
 ) -> str:
     """Times `steps` steps in fp32 and in bf16. Raises what `train_variant` raises."""
+    profile = of_variant(profile, variant)
     with enough_memory(profile.train, device):
         pictures = training_pictures(profile, place, device)
     profile = with_vgg(profile, place, make_fabric(device, "fp32"))

@@ -6,10 +6,8 @@ from contextlib import contextmanager
 import torch
 
 from lmf.core.errors import ResourceError
+from lmf.core.memory import ran_out
 from lmf.train.config import TrainConfig
-
-SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad alloc")
-"""How libraries say so that have no exception for it, such as torch on a CPU, cuBLAS and cuDNN."""
 
 
 @contextmanager
@@ -22,15 +20,9 @@ def enough_memory(config: TrainConfig, device: torch.device) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not _ran_out(error):
+        if not ran_out(error):
             raise
         raise ResourceError(
             f"out of memory on {device}: raise train.accumulate (now {config.accumulate}) "
             f"or lower train.batch (now {config.batch}); train.checkpoint: true saves more"
         ) from error
-
-
-def _ran_out(error: RuntimeError | MemoryError) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return any(sign in str(error) for sign in SIGNS)

@@ -13,7 +13,7 @@ from lmf.checkpoint import read_tensors
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.unpickle import read_pth
 from lmf.train.config import PerceptualConfig
-from lmf.train.vgg import URL, check_weights
+from lmf.train.vgg import URL
 
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 """VGG-19, configuration E: channels and convolutions of each block, max-pooling between blocks."""
@@ -72,12 +72,12 @@ class PerceptualLoss(nn.Module):
 
 
 def perceptual_loss(config: PerceptualConfig) -> PerceptualLoss:
-    """The loss with weights from the file `config.weights`.
+    """The loss with weights from the file `config.weights`, as `vgg.bring_weights` found it.
 
     Raises:
-        CheckpointError: the file is missing, altered, or holds other parameters than VGG-19's.
+        CheckpointError: the file is missing, damaged, or holds other parameters than VGG-19's.
     """
-    path = Path(check_weights(config).weights)
+    path = Path(config.weights)
     network = Vgg19Features(config.layers)
     found = read_tensors(path) if path.suffix == ".safetensors" else read_pth(path)
     wanted = network.features.state_dict(prefix="features.")

@@ -14,6 +14,9 @@ from lmf.train.config import PerceptualConfig
 URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 """Where torchvision's weights are published; the name ends in the start of the file's SHA-256."""
 
+MEGABYTES = 575
+"""Size of that file, about: torchvision states 548.1 MB of 2**20 bytes."""
+
 
 def bring_weights(
     config: PerceptualConfig,
@@ -35,7 +38,7 @@ def bring_weights(
             raise ConfigError(
                 f"perceptual.weights is {config.weights}: say perceptual.sha256 of it, or use {URL}"
             )
-        path = folder / config.weights.rsplit("/", 1)[-1]
+        path = place_of(config, folder)
         if not path.is_file():
             archive = Archive(config.weights, "file", (), sha256=expected)
             download(archive, folder, progress, transfer)
@@ -64,6 +67,13 @@ def check_weights(config: PerceptualConfig) -> PerceptualConfig:
             f"download {URL}"
         )
     return dataclasses.replace(config, sha256=digest)
+
+
+def place_of(config: PerceptualConfig, folder: Path) -> Path:
+    """The file, or where in `folder` it lies once it is downloaded."""
+    if is_address(config.weights):
+        return folder / config.weights.rsplit("/", 1)[-1]
+    return Path(config.weights)
 
 
 def is_address(weights: str) -> bool:

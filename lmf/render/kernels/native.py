@@ -12,10 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from lmf.core import compiled
 from lmf.core.bundle import Modulation
-from lmf.core.compiled import CompilationError, library
 from lmf.core.errors import ConfigError, ResourceError
 from lmf.core.windows import AxisWindows
 from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
@@ -24,6 +23,9 @@ from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.cmsr_painter import node_ends
 from lmf.render.kernels.fit import WIDTH, code_and_slope, misfit, packed, step
 from lmf.render.window import Windows
+
+SOURCES = ("lmf.render.kernels", "cell.c", "native.c")
+"""See `core.compiled`."""
 
 COLOURS = 3
 
@@ -59,7 +61,7 @@ class _Job(ctypes.Structure):
 
 def renderer() -> ctypes.CDLL:
     """The library; CompilationError if there is none."""
-    return library("lmf.render.kernels", "cell.c", "native.c")
+    return compiled.library(*SOURCES)
 
 
 def why_not(
@@ -71,18 +73,8 @@ def why_not(
     """See `lmf.render.kernels.why_not`."""
     if reason := misfit(basis, mlp):
         return reason
-    dtype = dtype or mlp.linears[0].weight.dtype
-    if {dtype, mlp.linears[0].weight.dtype} != {torch.float32}:
-        return f"it computes in float32, not in {str(dtype).removeprefix('torch.')}"
-    if is_in_torch_dispatch_mode():
-        return "something watches PyTorch's operations, a counter or a tracer, and C has none"
-    if device.type != "cpu":
-        return f"the device is {device.type}, not a CPU"
-    try:
-        renderer()
-    except CompilationError as error:
-        return str(error)
-    return None
+    own = mlp.linears[0].weight.dtype
+    return compiled.why_not(device, (dtype or own, own), *SOURCES)
 
 
 def painter(

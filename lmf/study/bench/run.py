@@ -11,6 +11,7 @@ from typing import Literal
 import torch
 
 from lmf.core.errors import ResourceError
+from lmf.core.memory import ran_out
 from lmf.metrics.cost import cpu_name
 from lmf.metrics.machine import Ceilings, best, measure_ceilings
 from lmf.metrics.memory import peak_memory
@@ -110,8 +111,8 @@ class _Work:
             yield
         except ResourceError as error:
             self.skipped.append(Skipped(case, what, str(error)))
-        except RuntimeError as error:
-            if not _out_of_memory(error):
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
                 raise
             self.skipped.append(Skipped(case, what, "memory ran out"))
 
@@ -154,7 +155,3 @@ def provenance(plan: Plan, device: torch.device) -> Provenance:
         weights="untrained",
         spend=plan.spend,
     )
-
-
-def _out_of_memory(error: RuntimeError) -> bool:
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

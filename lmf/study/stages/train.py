@@ -19,7 +19,7 @@ from lmf.core.files import atomic_write, write_json
 from lmf.data.fetch import open_set
 from lmf.data.pairs import Pictures, load_pictures
 from lmf.metrics.cost import cpu_name
-from lmf.study.profile import Profile, model_config
+from lmf.study.profile import Profile, model_config, of_variant
 from lmf.study.progress import fetch_progress
 from lmf.study.stages.validate import Validator
 from lmf.study.workspace import Workspace
@@ -47,9 +47,11 @@ def train_variant(
     """Train `variant`, or go on with it, and write its weights, card, logs and validation pictures.
 
     Raises:
+        ConfigError: the profile's recipe does not go together with the variant's.
         DataError: the training set is missing or differs from the record of `fetch`.
         InputError: a picture is smaller than the patch. Others: see `train.engine`.
     """
+    profile = of_variant(profile, variant)
     fabric = make_fabric(device, profile.train.precision)
     record = read_record(place, profile.train_set)
     profile = with_vgg(profile, place, fabric)
