@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from lmf.core import compiled
 from lmf.core.errors import ConfigError
 from lmf.model import create_model
-from lmf.nets.convolution import convolve
+from lmf.nets.convolution import convolve, new_image
 from lmf.nets.encoders import create_encoder, encoder_config
 from lmf.nets.winograd import fastest, fits, why_not, winograd
 
@@ -90,6 +90,27 @@ def test_layout_of_the_input_does_not_matter():
     assert torch.equal(winograd(layer, x.to(memory_format=last), add=add), expected)
     assert torch.equal(winograd(layer, wide[:, 16:], add=add.to(memory_format=last)), expected)
     assert torch.equal(winograd(layer, wide.to(memory_format=last)[:, 16:], add=add), expected)
+
+
+@pytest.mark.parametrize("compute", [winograd, convolve])
+@torch.no_grad()
+def test_the_result_may_be_written_beside_the_input(compute):
+    layer, x, _ = make((2, 32, 64, 11, 6))
+    image = new_image(x, 112).fill_(7)
+    image[:, 16:48] = x
+    found = compute(layer, image[:, 16:48], relu=True, out=image[:, 48:])
+    assert found.data_ptr() == image[:, 48:].data_ptr()
+    torch.testing.assert_close(image[:, 48:], compute(layer, x, relu=True))
+    assert torch.equal(image[:, 16:48], x)
+    assert (image[:, :16] == 7).all()
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 5, 1), (1, 32, 1, 5), (3, 32, 1, 1), (2, 32, 4, 1)])
+@torch.no_grad()
+def test_images_of_one_row_or_column(shape):
+    layer = nn.Conv2d(32, 32, 3, padding=1)
+    wide = torch.randn(shape[0], 64, *shape[2:]).to(memory_format=torch.channels_last)
+    torch.testing.assert_close(winograd(layer, wide[:, 32:]), layer(wide[:, 32:]))
 
 
 @pytest.mark.parametrize(

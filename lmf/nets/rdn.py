@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from lmf.nets.attention import AttentionKind, create_attention, reach
-from lmf.nets.convolution import Convolve, convolve
+from lmf.nets.convolution import Convolve, convolve, new_image
 from lmf.nets.encoder import Encoder
 
 
@@ -47,12 +47,19 @@ class DenseLayer(nn.Module):
 
     def __init__(self, inputs: int, growth: int, kernel: int) -> None:
         super().__init__()
+        self.inputs, self.growth = inputs, growth
         convolution = nn.Conv2d(inputs, growth, kernel, padding=kernel // 2)
         self.conv = nn.Sequential(convolution, nn.ReLU(inplace=True))
 
     def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, inputs, h, w) -> (B, inputs + growth, h, w)."""
         return torch.cat((x, convolve(self.conv[0], x, relu=True)), dim=1)
+
+    def append(self, image: Tensor, convolve: Convolve) -> None:
+        """Write what is made of the first channels of `image` into those after them."""
+        inputs, growth = self.inputs, self.growth
+        result = image[:, inputs : inputs + growth]
+        convolve(self.conv[0], image[:, :inputs], relu=True, out=result)
 
 
 class ResidualDenseBlock(nn.Module):
@@ -69,9 +76,21 @@ class ResidualDenseBlock(nn.Module):
     def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, G0, h, w) -> the same shape."""
         inside = x
-        for layer in self.convs:
-            inside = layer(inside, convolve)
+        if torch.is_grad_enabled():
+            for layer in self.convs:
+                inside = layer(inside, convolve)
+        else:
+            inside = self._grown(x, convolve)
         return x + self.attention(self.LFF(inside))
+
+    def _grown(self, x: Tensor, convolve: Convolve) -> Tensor:
+        """What the dense layers make of x, each written beside what it reads: nothing is copied."""
+        inside = new_image(x, self.LFF.in_channels)
+        inside[:, : x.shape[1]] = x
+        for layer in self.convs:
+            assert isinstance(layer, DenseLayer)
+            layer.append(inside, convolve)
+        return inside
 
 
 class Rdn(Encoder):

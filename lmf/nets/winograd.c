@@ -45,7 +45,8 @@ typedef struct {
   long relu;
   pixels add;             /* (images, height, width, outputs), or nothing: null */
   float scale;            /* of what is added to that */
-  float *out;             /* (images, height, width, outputs) */
+  float *out;             /* as `pixels`: (images, height, width, outputs) */
+  long out_step;
 } job;
 
 /* The outputs of a product that are computed at a time; `filter` is cut into them. */
@@ -137,7 +138,7 @@ static void scatter(const job *j, place p, long at, const float *sums) {
         vec z = line[x] + bias;
         if (j->relu) z = (vec)((bits)z & ~(z < 0)); /* keeps a NaN */
         if (j->add.first) z = j->scale * z + *(const vec *)(j->add.first + pixel * j->add.step + o);
-        *(vec *)(j->out + pixel * j->outputs + o) = z;
+        *(vec *)(j->out + pixel * j->out_step + o) = z;
       }
     }
   }

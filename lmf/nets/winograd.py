@@ -7,13 +7,12 @@ PyTorch's by rounding alone.
 import ctypes
 from functools import cache
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lmf.core import compiled
 from lmf.core.errors import ConfigError
-from lmf.nets.convolution import Convolve, convolve
+from lmf.nets.convolution import Convolve, convolve, new_image
 
 SOURCES = ("lmf.nets", "winograd.c")
 """See `core.compiled`."""
@@ -42,6 +41,7 @@ class _Job(ctypes.Structure):
         ("add", _Pixels),
         ("scale", ctypes.c_float),
         ("out", _POINTER),
+        ("out_step", _LONG),
     ]
 
 
@@ -65,6 +65,7 @@ def winograd(
     relu: bool = False,
     add: Tensor | None = None,
     scale: float = 1.0,
+    out: Tensor | None = None,
 ) -> Tensor:
     """See `nets.convolution.Convolve`.
 
@@ -75,21 +76,23 @@ def winograd(
         ConfigError: C cannot do it here, see `why_not`. MemoryError: it does not suffice.
     """
     if torch.compiler.is_compiling() or not isinstance(layer, nn.Conv2d) or not fits(layer):
-        return convolve(layer, x, relu=relu, add=add, scale=scale)
+        return convolve(layer, x, relu=relu, add=add, scale=scale, out=out)
     if reason := why_not(x):
         raise ConfigError(f"no Winograd convolution: {reason}; use PyTorch's")
-    x = x.contiguous(memory_format=torch.channels_last)
-    add = None if add is None else add.contiguous(memory_format=torch.channels_last)
     batch, inputs, height, width = x.shape
-    out = _new(batch, height, width, layer.out_channels)
+    if out is None:
+        out = new_image(x, layer.out_channels)
+    x, step = _by_pixel(x)
+    add, add_step = (None, 0) if add is None else _by_pixel(add)
+    out, out_step = _by_pixel(out)
     filters = transformed(layer.weight)
     bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
     job = _Job(
         height, width, inputs, layer.out_channels,
-        _Pixels(x.data_ptr(), inputs),
+        _Pixels(x.data_ptr(), step),
         filters.data_ptr(), bias.data_ptr(), relu,
-        _Pixels(None if add is None else add.data_ptr(), layer.out_channels), scale,
-        out.data_ptr(),
+        _Pixels(None if add is None else add.data_ptr(), add_step), scale,
+        out.data_ptr(), out_step,
     )  # fmt: skip
     tiles = batch * -(-height // TILE) * -(-width // TILE)
     run = compiled.library(*SOURCES).lmf_convolve
@@ -137,11 +140,18 @@ def _wide() -> int:
     return int(compiled.library(*SOURCES).lmf_wide())
 
 
-def _new(batch: int, height: int, width: int, channels: int) -> Tensor:
-    """An empty (B, C, h, w), a pixel's channels side by side.
+def _by_pixel(image: Tensor) -> tuple[Tensor, int]:
+    """The image with a pixel's channels side by side, and the floats from a pixel to the next.
 
-    NumPy asks Linux for large pages, PyTorch does not: touching new memory in small pages takes
-    time that a convolution has not to spare.
+    It is copied unless it lies so, as some of the channels of a wider image do, too.
     """
-    pixels = np.empty((batch, height, width, channels), np.float32)
-    return torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    batch, channels, height, width = image.shape
+    by_image, by_channel, by_row, by_column = image.stride()
+    step = by_column if width > 1 else by_row if height > 1 else by_image
+    if (
+        by_channel == 1
+        and (height == 1 or by_row == width * step)
+        and (batch == 1 or by_image == height * width * step)
+    ):
+        return image, step
+    return image.contiguous(memory_format=torch.channels_last), channels
