@@ -25,10 +25,12 @@ def committed(name: str) -> str:
     return shown.stdout
 
 
-def test_figures_are_those_of_the_report():
-    block = README.split("<!-- results -->")[1].split("<!-- end of results -->")[0]
+@pytest.mark.parametrize("profile", ["quick"])
+def test_figures_are_those_of_the_report(profile):
+    block = README.split(f"<!-- {profile} -->")[1].split(f"<!-- end of {profile} -->")[0]
     figures = re.findall(r"[+-]?\d+\.\d{2}\b", block)
-    report = "".join(committed(f"reports/quick/{name}") for name in ("encoders.md", "ablation.md"))
+    tables = ("encoders.md", "ablation.md")
+    report = "".join(committed(f"reports/{profile}/{name}") for name in tables)
     assert len(figures) > 15
     assert [figure for figure in figures if figure not in report] == []
 

@@ -62,15 +62,23 @@ def release(
     variant: Annotated[str, typer.Argument(help="A trained variant of the profile.")],
     name: Annotated[str, typer.Argument(help="What others will load it as.")],
     profile: ProfileOption = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="Score it on this set; may be repeated.  [default: the profile's]"
+        ),
+    ] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Put a trained variant into weights/, scored on the profile's test sets.
+    """Put a trained variant into weights/, with what it scores on its card.
 
     Example: lmf release no-cross-scale lm-lte-edsr-baseline --profile cpu
+
+    Example: lmf release swinir study-swinir --profile study --set set5 --set set14
     """
     from lmf.deploy.device import choose_device
     from lmf.study.progress import rows_counter
     from lmf.study.release import release as put
 
     with rows_counter(f"score {name}", True) as on_row:
-        typer.echo(put(variant, name, profile, choose_device(device), on_row))
+        typer.echo(put(variant, name, profile, sets or (), choose_device(device), on_row))

@@ -1,5 +1,6 @@
 """Weights for others: a trained variant under a name of its own, with what it scores on its card."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,16 @@ COMPUTED = ("architecture", "parameters", "sha256", "torch", "lmf", "name")
 
 
 def release(
-    variant: str, name: str, profile: str | None, device: torch.device, on_row: OnRow
+    variant: str,
+    name: str,
+    profile: str | None,
+    sets: Sequence[str],
+    device: torch.device,
+    on_row: OnRow,
 ) -> Path:
-    """Write weights/<name>.safetensors (fp16) and its card, scored on the profile's test sets.
+    """Write weights/<name>.safetensors (fp16) and its card, with what it scores on `sets`.
+
+    sets: of the profile's test sets, or none for all of them.
 
     Raises:
         ConfigError: an unusable name. CheckpointError: the variant was not trained.
@@ -44,7 +52,7 @@ def release(
     model, path = load_model(source), RELEASED / f"{name}.safetensors"
     save_model(model, path, facts, half=True)
     rows = path.parent.parent / "runs" / "release" / f"{name}.csv"
-    request = Request(name, place.profile, scales=settings.scales, out=rows)
+    request = Request(name, place.profile, sets, settings.scales, out=rows)
     score(request, device, ALONE, on_row)
     save_model(model, path, facts | {"results": _means(pd.read_csv(rows))}, half=True)
     return path
