@@ -20,9 +20,11 @@ from lmf.core.errors import ConfigError, DataError, InputError
 from lmf.data.sets import ImageSet, open_set
 from lmf.study.evaluate import Task, baseline, evaluate, make_pair
 from lmf.study.journal import Facts, Journal
+from lmf.study.profile import Crop, Scoring, read_profile
 from lmf.study.rows import COLUMNS
 from lmf.study.saved import Whole
 from lmf.study.scoring import Request, score
+from lmf.study.stages.evaluate import detail
 from lmf.study.team import ALONE, Team, team
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,6 +117,20 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(place):
     other = Facts(**(vars(FACTS) | {"weights_sha256": "ab"}))
     evaluate(upscale, other, tasks(place), journal=Journal(journal))
     assert len(seen) == 12, "rows of other weights are not ours"
+    Image.new("RGB", (64, 70), "teal").save(place / "data/custom/0.png")
+    evaluate(upscale, other, tasks(place), journal=Journal(journal))
+    assert len(seen) == 16, "rows of other pictures are not ours"
+
+
+def test_the_detail_that_is_shown_is_a_crop_of_the_profile_if_its_picture_is_there(place):
+    crop = Crop("custom", "1", 2.0, (1, 2, 16, 16))
+    profile = replace(read_profile("quick"), test_sets={"custom": Scoring()}, crops=(crop,))
+    pair, found = detail(profile, place / "data")
+    assert (found, pair.image, pair.scale) == (crop, "1", 2.0)
+    for crops in ((replace(crop, image="gone"),), ()):
+        pair, found = detail(replace(profile, crops=crops), place / "data")
+        assert (found.set, found.image, pair.image) == ("custom", "0", "0")
+        assert found.box == (0, 0, 96, 96), "the picture is smaller"
 
 
 def test_pictures_are_saved_once(place):
@@ -239,6 +255,11 @@ def test_two_processes_write_what_one_writes(place):
     assert Path("one.csv").read_text() == Path("two.csv").read_text()
     assert one.replace("one.csv", "two.csv") == two
     assert not list(place.glob(".*.csv.*"))
+
+
+def test_srun_without_torchrun_is_named():
+    with pytest.raises(ConfigError, match="srun starts 4 processes that share nothing"):
+        team({"SLURM_STEP_NUM_TASKS": "4"}).__enter__()
 
 
 def test_torchrun_that_is_no_torchrun_is_named():

@@ -67,7 +67,7 @@ def test_what_is_there_or_at_hand_is_not_downloaded(place, tmp_path):
     states = {one.entry.name: one.state for one in plan.sets}
     assert states == {
         "div2k-train": "there", "set5": "there", "set14": "mirror", "b100": "download",
-        "urban100": "download", "div2k-valid": "download",
+        "urban100": "download", "div2k-valid": "download", "photos-test": "bundled",
     }  # fmt: skip
     lr = sum(a.bytes for a in CATALOGUE["div2k-valid"].archives if "LR" in a.name)
     assert plan.download == TAR.bytes - 1000 + lr
@@ -87,7 +87,7 @@ def test_the_stages_are_those_of_dvc(place):
     (place.reports / "index.html").touch()
     assert [stage.name for stage in stages(place) if not stage.lacking] == ["report"]
     text = text_of(plan_of(place))
-    assert "the profile uses no photos-train, photos-test, bsds400" in text
+    assert "the profile uses no photos-train, bsds400" in text
 
 
 def test_time_is_recorded_or_unknown_but_never_guessed(place):

@@ -1,16 +1,20 @@
-"""`lmf release`: a trained variant under a name that loads, with its scores on the card."""
+"""What a finished training is good for: weights under a name, and no second training."""
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from small_studies import profile_of, small_study, train_small
+from typer.testing import CliRunner
 
 import lmf
+from lmf.cli import app
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.study.release import release
+from lmf.study.stages.train import is_trained
 
 ROOT = Path(__file__).parents[1]
 CPU = torch.device("cpu")
@@ -47,7 +51,23 @@ def test_a_variant_loads_by_its_new_name_and_the_card_says_what_it_scores(place)
     assert card["wall_time_s"] > 0
 
 
+def test_a_training_that_is_done_is_not_begun_again(place):
+    profile = profile_of(place)
+    assert is_trained(profile, "no-position", place)
+    assert not is_trained(profile, "rdn", place)
+    longer = replace(profile, train=replace(profile.train, steps=5))
+    assert not is_trained(longer, "no-position", place)
+    before = place.weights("no-position").stat()
+    done = CliRunner().invoke(app, ["train", "no-position", "--profile", "small"])
+    assert done.exit_code == 0
+    assert "trained already" in done.output
+    assert place.weights("no-position").stat() == before
+
+
 def test_what_cannot_be_released_leaves_nothing(place):
+    for name in ("rdn", "bicubic", "no-position"):
+        with pytest.raises(ConfigError, match="is that of a variant: choose another"):
+            put("no-position", name)
     with pytest.raises(ConfigError, match="use letters, digits and hyphens"):
         put("no-position", "my/model")
     with pytest.raises(CheckpointError, match=r"rdn\.safetensors"):

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from small_sets import COUNT, HR, LAID_OUT, NOWHERE, X2, entry_at, put
+from small_sets import COUNT, HR, LAID_OUT, NOWHERE, X2, entry_at, picture, put
 
 from lmf.core.errors import ConfigError, DataError
 from lmf.data.catalog import CATALOGUE, data_set
@@ -120,6 +120,12 @@ def test_an_own_folder_needs_no_catalogue(layout, name, tmp_path):
 def test_unreadable_pictures_in_an_own_folder_are_all_named(tmp_path):
     put(tmp_path / "custom", HR | {"x.png": b"words", "y.jpg": b"", "README.md": b"hello"})
     with pytest.raises(DataError, match=r"x\.png, y\.jpg"):
+        open_set("custom", tmp_path)
+
+
+def test_pictures_of_one_name_are_refused(tmp_path):
+    put(tmp_path / "custom", {"a.png": picture(0), "a.PNG": picture(1)})
+    with pytest.raises(DataError, match=r"a\.PNG and a\.png have one name"):
         open_set("custom", tmp_path)
 
 

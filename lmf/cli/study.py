@@ -147,6 +147,7 @@ def report(profile: ProfileOption = None) -> None:
         params.encoders(settings),
         params.ablations(),
         settings.base,
+        settings.scope,
     )
     for path in written:
         typer.echo(path)

@@ -48,8 +48,12 @@ def train(
         if leads():
             typer.echo(speed)
         return
-    from lmf.study.stages.train import train_variant  # takes seconds: after the checks
+    from lmf.study.stages.train import is_trained, train_variant  # takes seconds: after the checks
     from lmf.train import board
+
+    if is_trained(settings, variant, place):
+        say(f"{what}: trained already, {place.weights(variant)}; remove that to train it again")
+        return
 
     asked = ((board.tensorboard, tensorboard), (board.dvclive, dvclive))
     on_row = board.all_of(*(opener(folder) for opener, folder in asked if folder is not None))

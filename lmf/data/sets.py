@@ -109,12 +109,21 @@ def open_set(name: str, root: Path = Path("data")) -> ImageSet:
         _check_count(entry, str(folder), len(hr))
     else:
         hr = hr or [path.name for path in pictures_in(folder)]
+        _check_stems(folder, hr)
         _check_readable(folder, hr)
     return ImageSet(
         name,
         tuple(folder / path for path in hr),
         {scale: tuple(folder / path for path in found) for scale, found in lr.items()},
     )
+
+
+def _check_stems(folder: Path, names: Iterable[str]) -> None:
+    """DataError for two pictures that differ in their suffix alone: rows are named by the stem."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if (other := seen.setdefault(Path(name).stem, name)) != name:
+            raise DataError(f"{folder}: {other} and {name} have one name; rename one of them")
 
 
 def _check_count(entry: DataSet, where: str, found: int) -> None:

@@ -28,5 +28,5 @@ ABLATIONS: Mapping[str, Ablation] = {
         train={"queries": None, "perceptual": {"weight": 0.1, "weights": URL}},
     ),
 }
-"""Tables are trained by L1 alone; `perceptual` has the loss of the seed document (5.2) instead. It
-compares whole crops, so all of a crop's pixels are queried and not some of them."""
+"""Tables are trained by L1 alone, but for `perceptual`. It compares whole crops, so all of a crop's pixels
+are queried and not some of them."""

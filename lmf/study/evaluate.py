@@ -3,6 +3,8 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -99,7 +101,7 @@ def evaluate(
     it stopped; close it once the rows are written. saved: which SR pictures to keep. team: the
     processes that share the work; all but the first get None.
     """
-    done = journal.open(facts, team.rank)
+    done = journal.open(facts, _files(tasks), team.rank)
     rows: list[Row] = []
     shares = _shares(tasks, team)
     for task, scale, index in shares:
@@ -119,6 +121,14 @@ def evaluate(
         return None
     frame = pd.DataFrame([asdict(row) | asdict(facts) for row in everything])
     return frame[list(COLUMNS)]
+
+
+def _files(tasks: Sequence[Task]) -> str:
+    """A digest of all files by place, size and time of change: other pictures have another one."""
+    sets = [task.pictures for task in tasks]
+    paths = [path for one in sets for path in (*one.hr, *chain(*one.lr.values()))]
+    stats = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+    return sha256(repr(stats).encode()).hexdigest()
 
 
 def _shares(tasks: Sequence[Task], team: Team) -> list[tuple[Task, float, int]]:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from lmf.core.files import write_text
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -59,14 +61,15 @@ class Journal:
         self.folder = folder
         self._own = folder / "0.jsonl"
 
-    def open(self, facts: Facts, rank: int) -> dict[Key, Row]:
+    def open(self, facts: Facts, pictures: str, rank: int) -> dict[Key, Row]:
         """Rows that an interrupted evaluation by the same facts left, in however many processes.
 
-        This process's file is started afresh if it belongs to other facts.
+        pictures: says which files are scored. This process's file is started afresh if it belongs to
+        other facts or pictures.
         """
         self._own = self.folder / f"{rank}.jsonl"
         self.folder.mkdir(parents=True, exist_ok=True)
-        head = json.dumps(asdict(facts), sort_keys=True) + "\n"
+        head = json.dumps(asdict(facts) | {"pictures": pictures}, sort_keys=True) + "\n"
         rows: dict[Key, Row] = {}
         for path in sorted({self._own, *self.folder.glob("*.jsonl")}):
             lines = _lines(path)
@@ -75,7 +78,7 @@ class Journal:
             else:
                 lines = [head]
             if path == self._own:
-                path.write_text("".join(lines), encoding="utf-8")
+                write_text(path, "".join(lines))
         return rows
 
     def append(self, row: Row) -> None:

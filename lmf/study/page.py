@@ -24,14 +24,6 @@ from lmf.study.ablations import ABLATIONS
 from lmf.study.figures import Theme
 from lmf.study.tables import distinct
 
-SCOPE = {
-    "quick": "Small networks, trained for minutes on a CPU with a handful of photographs: it shows "
-    "that everything works, not what the method can reach. At so small a budget a model with fewer "
-    "parts can learn faster than the full one; differences here are no verdict on its parts.",
-    "study": "All variants at one equal, small budget on real photographs: made for comparing them "
-    "with each other, not for meeting published figures.",
-    "paper": "The papers' data and schedule: made for comparison with published figures.",
-}
 REFERENCES = {"lr": ("LR", "as pixels"), "hr": ("HR", "the original")}
 """Crops that no model made: title and note."""
 
@@ -43,11 +35,13 @@ CropKey = tuple[str, str, float]
 class Page:
     """What the report shows; frames as their functions in `tables` and `literature` describe them.
 
-    gains: differences to bicubic. between: differences of encoders to `base`. crops: PNG bytes by
-    place and column (lr, bicubic, each variant, hr). curves: training logs by variant.
+    scope: what the profile is for. gains: differences to bicubic. between: differences of encoders to
+    `base`. crops: PNG bytes by place and column (lr, bicubic, each variant, hr). curves: training
+    logs by variant.
     """
 
     profile: str
+    scope: str
     base: str
     encoders: pd.DataFrame
     gains: pd.DataFrame
@@ -120,7 +114,7 @@ def draw(page: Page, theme: Theme) -> Iterator[tuple[str, Figure]]:
         if len(page.ablation):
             rows = page.ablation[page.ablation["set"] == set_]
             yield f"ablation-{set_}", figures.ablation(rows, theme, list(page.cards))
-    yield "loss", figures.training(page.curves, "loss", "training loss (L1)", theme)
+    yield "loss", figures.training(page.curves, "loss", "training loss", theme)
     yield "validation", figures.training(page.curves, "psnr_val", "validation PSNR (dB)", theme)
     if page.crops:
         rows = {
@@ -148,7 +142,6 @@ def render_page(page: Page, light: Mapping[str, bytes], dark: Mapping[str, bytes
         page=page,
         light=light,
         dark=dark,
-        scope=SCOPE.get(page.profile, ""),
         changes={name: one.what for name, one in ABLATIONS.items()},
         protocols={name: protocol_named(name).description for name in _protocols(page)},
         seeds=distinct(page.encoders["seed"]),

@@ -48,6 +48,12 @@ def weights_of(model: str, profile: str | None) -> Path:
     """Weights file: a .safetensors or .pth path, a released name, or a variant of the profile."""
     if model.endswith((".safetensors", ".pth")) or model in released_names():
         return weights_file(model)
+    if profile is None and not Path("params.yaml").is_file():  # not in a study: no variants here
+        raise ConfigError(
+            f"unknown model {model!r}: name a .safetensors or .pth file, or a released one: "
+            f"{', '.join(released_names()) or 'none are installed'}; for a variant, run from the "
+            "repository's root"
+        )
     place = workspace(profile)
     path = place.weights(model)
     if not path.is_file():

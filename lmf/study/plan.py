@@ -19,6 +19,7 @@ from lmf.study.graph import Stage, stages
 from lmf.study.params import read_params
 from lmf.study.profile import Profile, model_config, train_config
 from lmf.study.workspace import Workspace
+from lmf.train.state import latest, step_of
 from lmf.train.vgg import MEGABYTES, is_address, place_of
 
 UNKNOWN = "unknown: run with --measure"
@@ -65,7 +66,7 @@ class TrainingPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """vgg: bytes of VGG-19's weights to download, about. free: bytes on the disk of data/."""
+    """vgg: bytes of VGG-19's weights to download, about. free: bytes on the disk of the study."""
 
     profile: str
     title: str
@@ -144,8 +145,9 @@ def _state(entry: DataSet, data: Path, mirror: Path | None) -> str:
 def _training(
     profile: Profile, variant: str, place: Workspace, measured: Speed | None
 ) -> TrainingPlan:
-    steps = profile.train.steps
-    left = 0 if place.weights(variant).is_file() else steps
+    steps, state = profile.train.steps, latest(place.run(variant))
+    left = steps - (step_of(state) if state else 0)
+    left = 0 if place.weights(variant).is_file() else left
     encoder = model_config(profile, variant).encoder
     return TrainingPlan(variant, encoder, steps, left, measured or recorded(variant, place))
 

@@ -88,9 +88,13 @@ class Scoring(Config):
 
 @dataclass(frozen=True)
 class Profile(Config):
-    """A run of the study; see the comments in profiles/quick.yaml and profiles/paper.yaml."""
+    """A run of the study; see the comments in profiles/quick.yaml and profiles/paper.yaml.
+
+    scope: what it is made for, and what not, as the report says it.
+    """
 
     title: str
+    scope: str
     seed: int
     protocol: str
     train_set: str
@@ -112,7 +116,8 @@ class Profile(Config):
     @property
     def sets(self) -> tuple[str, ...]:
         """All sets to fetch; `custom` is imported by DVC instead."""
-        return (self.train_set, *(s for s in self.test_sets if s != "custom"))
+        wanted = (self.train_set, self.validation.set, *self.test_sets)
+        return tuple(dict.fromkeys(name for name in wanted if name != "custom"))
 
     def protocol_of(self, name: str) -> str:
         """The protocol that test set `name` is scored by."""

@@ -1,5 +1,7 @@
 """Weights for others: a trained variant under a name of its own, with what it scores on its card."""
 
+import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,13 @@ import torch
 
 from lmf.checkpoint import RELEASED, load_model, read_card, save_model
 from lmf.core.errors import ConfigError
+from lmf.study.ablations import ABLATIONS
 from lmf.study.evaluate import OnRow
 from lmf.study.params import workspace
-from lmf.study.profile import read_profile
+from lmf.study.profile import BASELINES, read_profile
 from lmf.study.scoring import Request, score
 from lmf.study.team import ALONE
+from lmf.study.workspace import Workspace
 
 COMPUTED = ("architecture", "parameters", "sha256", "torch", "lmf", "name")
 """Entries of a card that saving writes anew."""
@@ -29,7 +33,8 @@ def release(
 ) -> Path:
     """Write weights/<name>.safetensors (fp16) and its card, with what it scores on `sets`.
 
-    sets: of the profile's test sets, or none for all of them.
+    sets: by default those of the profile, but for `custom`, which others do not have. Nothing is
+    in weights/ before it is scored.
 
     Raises:
         ConfigError: an unusable name. CheckpointError: the variant was not trained.
@@ -39,23 +44,35 @@ def release(
         raise ConfigError(f"name {name!r}: use letters, digits and hyphens")
     place = workspace(profile)
     settings = read_profile(place.profile)
+    if name in (*BASELINES, *ABLATIONS, *settings.encoders):
+        raise ConfigError(f"name {name!r} is that of a variant: choose another, such as my-{name}")
     source = place.weights(variant)
     facts = {k: v for k, v in read_card(source).items() if k not in COMPUTED}
-    timing = pd.read_json(place.results / "timing" / f"train-{variant}.json", typ="series")
     facts |= {
         "name": name,
         "variant": variant,
         "dtype": "fp16",
-        "wall_time_s": float(timing["seconds"]),
+        "wall_time_s": _wall_time(place, variant),
         "trained_with": {key: read_card(source)[key] for key in ("torch", "lmf")},
     }
-    model, path = load_model(source), RELEASED / f"{name}.safetensors"
-    save_model(model, path, facts, half=True)
-    rows = path.parent.parent / "runs" / "release" / f"{name}.csv"
-    request = Request(name, place.profile, sets, settings.scales, out=rows)
+    model, work = load_model(source), place.root / "runs" / "release" / f"{name}.safetensors"
+    save_model(model, work, facts, half=True)
+    tested = sets or [one for one in settings.test_sets if one != "custom"]
+    rows = work.with_suffix(".csv")
+    request = Request(str(work), place.profile, tested, settings.scales, out=rows)
     score(request, device, ALONE, on_row)
+    path = RELEASED / work.name
     save_model(model, path, facts | {"results": _means(pd.read_csv(rows))}, half=True)
+    shutil.rmtree(work.parent)
     return path
+
+
+def _wall_time(place: Workspace, variant: str) -> float | None:
+    """Seconds that its training took; None where that was not kept."""
+    path = place.results / "timing" / f"train-{variant}.json"
+    return (
+        float(json.loads(path.read_text(encoding="utf-8"))["seconds"]) if path.is_file() else None
+    )
 
 
 def _means(rows: pd.DataFrame) -> list[dict[str, Any]]:

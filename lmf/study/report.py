@@ -48,11 +48,12 @@ def build_report(
     encoders: Sequence[str],
     ablations: Sequence[str],
     base: str,
+    scope: str = "",
 ) -> list[Path]:
     """Write reports/<profile>/ from results/<profile>/ and return the files written.
 
     results, reports: the folders above the profile's. encoders: variants of the comparison, `base`
-    among them. ablations: variants compared with `base`.
+    among them. ablations: variants compared with `base`. scope: what the profile is for.
 
     Raises:
         DataError: a result is missing, damaged, of another profile, or older than what it is made
@@ -65,6 +66,7 @@ def build_report(
     table, published = encoder_table(found.rows, compared), literature.read_published()
     page = Page(
         profile=profile,
+        scope=scope,
         base=base,
         encoders=table,
         gains=difference_table(found.rows, variants, BASELINES[0]),

@@ -31,16 +31,6 @@ class Interval:
     high: float
     images: int
 
-    @property
-    def above_zero(self) -> bool:
-        """The whole interval lies above zero; never true of a single picture."""
-        return self.low > 0
-
-    @property
-    def below_zero(self) -> bool:
-        """The whole interval lies below zero; never true of a single picture."""
-        return self.high < 0
-
 
 def mean_interval(values: ArrayLike) -> Interval:
     """Mean and percentile bootstrap interval (Efron 1979) of one number per picture, (n,).

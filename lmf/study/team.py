@@ -62,9 +62,12 @@ def team(environment: Mapping[str, str] = os.environ) -> Iterator[Team]:
     """The team that torchrun's variables describe; without them, this process alone.
 
     Raises:
-        ConfigError: the variables are incomplete.
+        ConfigError: the variables are incomplete, or srun started several processes without any.
     """
     size = int(environment.get("WORLD_SIZE", "1"))
+    tasks = int(environment.get("SLURM_STEP_NUM_TASKS", "1"))
+    if size == 1 and tasks > 1:
+        raise ConfigError(f"srun starts {tasks} processes that share nothing: use torchrun there")
     if size == 1:
         yield ALONE
         return

@@ -31,7 +31,7 @@ class Workspace:
         return self.data / "records" / self.profile / f"{name}.json"
 
     def run(self, variant: str) -> Path:
-        """Work in progress of a training; removed when it is done."""
+        """Work in progress of a training or an evaluation; removed when it is done."""
         return self.root / "runs" / self.profile / variant
 
     def weights(self, variant: str) -> Path:

@@ -49,7 +49,8 @@ def measure(run: Run, pictures: Pictures, fabric: Fabric, steps: int) -> Trainin
         log = Path(folder) / "speed.csv"
         watch = dataclasses.replace(watch, speed=log)
         train(_only(run, WARM_UP + steps), pictures, Path(folder), fabric, watch)
-        rows = list(csv.DictReader(log.read_text(encoding="utf-8").splitlines()))[WARM_UP:]
+        text = fabric.broadcast(log.read_text(encoding="utf-8") if fabric.is_global_zero else "")
+        rows = list(csv.DictReader(text.splitlines()))[WARM_UP:]
     return TrainingSpeed(
         steps,
         statistics.median(float(row["steps_per_s"]) for row in rows),

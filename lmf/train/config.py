@@ -15,7 +15,7 @@ VGG_SIDE = 16
 class PerceptualConfig(Config):
     """A perceptual term, the L1 distance of VGG-19 features, beside the pixels' L1.
 
-    weight: its share of the loss; the seed document has 0.1. weights: torchvision's VGG-19
+    weight: its share of the loss, such as 0.1. weights: torchvision's VGG-19
     (`vgg19-dcbb9e9d.pth`, or safetensors with the same names), a file or an address to download it
     from. sha256: what the file must have, whole or its first 8 digits or more; by default those that
     the name of a .pth ends in. layers: convolutions whose activated output is compared, counted from

@@ -22,7 +22,7 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
 
     Raises:
         ConfigError: fp16 on another device than CUDA: its range needs a loss scaler, which only
-            CUDA has.
+            CUDA has; Slurm does not say how many processes a machine has.
     """
     if precision == "fp16" and device.type != "cuda":
         raise ConfigError(f"precision fp16 needs a CUDA device, this is {device}; use bf16 or fp32")
@@ -31,6 +31,8 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
     if processes == 1:
         one = 1 if device.type == "cpu" else [device.index or 0]
         return Fabric(accelerator=device.type, devices=one, precision=PRECISION[precision])
+    if "LOCAL_WORLD_SIZE" not in os.environ and "SLURM_NTASKS_PER_NODE" not in os.environ:
+        raise ConfigError(f"{processes} processes: say srun --ntasks-per-node, or use torchrun")
     fabric = Fabric(
         accelerator=device.type,
         devices=here,

@@ -1,6 +1,7 @@
 """The study's `evaluate` and `baseline` stages: one model of one profile on all its sets."""
 
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,17 +10,20 @@ from PIL import Image
 
 from lmf.core.errors import ConfigError
 from lmf.core.files import write_json
-from lmf.data.fetch import open_set
+from lmf.data.fetch import ImageSet, open_set
 from lmf.metrics.cost import latency
 from lmf.model import Lmf
-from lmf.study.evaluate import OnRow, Task, as_tensor, evaluate, make_pair
+from lmf.study.evaluate import OnRow, Pair, Task, as_tensor, evaluate, make_pair
 from lmf.study.journal import Journal
-from lmf.study.profile import BASELINES, Profile
+from lmf.study.profile import BASELINES, Crop, Profile
 from lmf.study.rows import write_rows
 from lmf.study.saved import Crops, save_crop
 from lmf.study.subject import baseline_subject, model_subject
 from lmf.study.team import ALONE, Team
 from lmf.study.workspace import Workspace
+
+SIDE = 96
+"""Pixels of a detail, where the profile does not say which."""
 
 
 def evaluate_model(
@@ -88,15 +92,37 @@ def _check_crops(profile: Profile, tasks: list[Task]) -> None:
             )
 
 
+def detail(profile: Profile, data: Path) -> tuple[Pair, Crop]:
+    """A picture to show and where to look: the first of the profile's crops whose picture is there.
+
+    Otherwise the middle of the first picture of the first set. Raises what `open_set` does.
+    """
+    for crop in profile.crops:
+        if pair := _pair_of(crop, open_set(crop.set, data)):
+            return pair, crop
+    first = next(iter(profile.test_sets))
+    pair = make_pair(open_set(first, data), 0, profile.scales_of(first)[0])
+    height, width = pair.hr.shape[:2]
+    box = (max(0, height - SIDE) // 2, max(0, width - SIDE) // 2, SIDE, SIDE)
+    return pair, Crop(first, pair.image, pair.scale, box)
+
+
+def _pair_of(crop: Crop, pictures: ImageSet) -> Pair | None:
+    """The picture that the crop is cut from; None if it is not there."""
+    stems = [path.stem for path in pictures.hr]
+    if crop.image not in stems:
+        return None
+    return make_pair(pictures, stems.index(crop.image), crop.scale)
+
+
 def _save_references(profile: Profile, tasks: list[Task], place: Workspace) -> None:
     """Crops of the original (`hr`) and of the LR picture enlarged pixel by pixel (`lr`)."""
     folder = place.crops(BASELINES[0])
     for crop in profile.crops:
         for pictures in (task.pictures for task in tasks if task.pictures.name == crop.set):
-            stems = [path.stem for path in pictures.hr]
-            if crop.image not in stems:
+            pair = _pair_of(crop, pictures)
+            if pair is None:
                 continue
-            pair = make_pair(pictures, stems.index(crop.image), crop.scale)
             size = (pair.hr.shape[1], pair.hr.shape[0])
             lr = Image.fromarray(pair.lr).resize(size, Image.Resampling.NEAREST)
             save_crop(as_tensor(pair.hr), crop, folder / "hr")

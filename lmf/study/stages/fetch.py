@@ -29,7 +29,8 @@ def fetch_sets(
     place = Workspace(profile or "", root)
     used = read_profile(profile, root).sets if profile else tuple(names)
     for name in names:
-        data_set(name)
+        data_set(name)  # a name that is none, before anything is fetched
+    for name in names:
         if name in used:
             source = mirror or mirror_of(root)
             record = asdict(fetch(name, place.data, source, keep_archives, progress))

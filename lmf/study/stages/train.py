@@ -68,6 +68,32 @@ def train_variant(
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
+    """Whether the variant's weights are there, of this very training."""
+    weights, card = place.weights(variant), place.weights(variant).with_suffix(".json")
+    if not weights.is_file() or not card.is_file():
+        return False
+    run = training_run(of_variant(profile, variant), variant, read_record(place, profile.train_set))
+    wanted = {
+        "profile": place.profile,
+        "seed": run.seed,
+        "architecture": plain(run.model),
+        "train": _without_file(plain(run.train)),
+        "validation": plain(profile.validation),
+    }
+    found = json.loads(card.read_text(encoding="utf-8"))
+    found["train"] = _without_file(found["train"])
+    wanted = json.loads(json.dumps(wanted))  # tuples are lists on a card
+    same = all(found.get(name) == value for name, value in wanted.items())
+    return same and found["data"]["tree_sha256"] == run.data
+
+
+def _without_file(train: dict[str, Any]) -> dict[str, Any]:
+    """A recipe, wherever the weights of its perceptual term lie."""
+    term = train["perceptual"] or {}
+    return train | {"perceptual": {key: term[key] for key in ("weight", "layers") if key in term}}
+
+
 def with_vgg(profile: Profile, place: Workspace, fabric: Fabric) -> Profile:
     """The profile with a verified file of VGG-19's weights, if its loss has a perceptual term."""
     wanted = profile.train.perceptual
