@@ -16,6 +16,7 @@ from lmf.architecture import MODELS, ModelConfig
 from lmf.core.bundle import Cells, Latents, LazyCells, Modulation
 from lmf.core.config import choose, parse, plain
 from lmf.core.coords import cell_of
+from lmf.core.errors import ConfigError
 from lmf.core.inputs import check_chunk, check_image, check_kind, check_queries, target_size
 from lmf.heads.ciaosr import CiaoSrHead
 from lmf.heads.head import Head
@@ -59,6 +60,8 @@ def create_model(
         ConfigError: an unknown name, encoder or option, with the valid ones.
     """
     base = MODELS[choose("model", name, MODELS)]
+    if named := {"encoder", "cross_scale"} & set(options or {}):
+        raise ConfigError(f"options: {', '.join(sorted(named))}: pass it as an argument of its own")
     raw = plain(base) | dict(options or {}) | {"encoder": encoder}
     if cross_scale is False:
         raw["cross_scale"] = None
@@ -248,7 +251,7 @@ class Lmf(nn.Module):
         The latent MLP reads the first query's cell of each image; all should be equal. chunk: queries
         evaluated at a time, to bound memory; it changes nothing else.
         """
-        check_queries(latents.image.shape[0], coord, cell)
+        check_queries(latents.image, coord, cell)
         check_chunk(chunk)
         h, w = latents.image.shape[-2:]
         relative = cell * cell.new_tensor([h, w])

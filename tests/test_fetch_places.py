@@ -46,6 +46,13 @@ def test_an_unpacked_archive_in_a_mirror_is_found(inside, tmp_path):
     assert_whole(tmp_path / "data")
 
 
+def test_other_folders_beside_the_lr_pictures_are_passed_over(tmp_path):
+    extra = {f"LR_bicubic/{name}/0.png": b"no picture" for name in ("preview", "X2_old", "x2_0")}
+    put(tmp_path / "mirror/some", LAID_OUT | extra)
+    fetch_set(entry_at(NOWHERE), tmp_path / "data", tmp_path / "mirror")
+    assert_whole(tmp_path / "data")
+
+
 def test_a_mirror_may_lack_the_published_lr(tmp_path):
     put(tmp_path / "mirror" / "some", HR)
     fetch_set(entry_at(NOWHERE), tmp_path / "data", tmp_path / "mirror")

@@ -63,6 +63,10 @@ def test_scale_that_is_none(model, scale):
     assert f"scale is {scale}: use a finite number" in refusal(model, GOOD, scale=scale)
 
 
+def test_a_scale_beyond_all_numbers(model):
+    assert "there is no picture of so many pixels" in refusal(model, GOOD, scale=1e308)
+
+
 def test_size_and_scale_exclude_each_other(model):
     assert "not both and not neither" in refusal(model, GOOD)
     assert "not both and not neither" in refusal(model, GOOD, size=(8, 8), scale=2)
@@ -88,6 +92,14 @@ def test_queries_that_are_none(model, coord, cell, said):
         model.query(model.encode(GOOD), torch.zeros(coord), torch.ones(cell))
 
 
+def test_queries_of_another_kind_or_nowhere(model):
+    latents, points = model.encode(GOOD), torch.zeros(1, 7, 2)
+    said = refusal(model.query, latents, points.double(), points)
+    assert "coord is torch.float64 on cpu: pass torch.float32 on cpu" in said
+    with torch.no_grad():
+        assert "cell holds NaN" in refusal(model.query, latents, points, points / 0)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [
@@ -95,6 +107,7 @@ def test_queries_that_are_none(model, coord, cell, said):
         ("lm-lte", {"encoder": "edsr-base"}, "unknown encoder 'edsr-base', did you mean"),
         ("lm-lte", {"cross_scale": "yes"}, "cross_scale is 'yes'"),
         ("lm-lte", {"cross_scale": {"multi_scale": [2]}}, "unknown name cross_scale.multi_scale"),
+        ("lm-lte", {"options": {"encoder": "rdn"}}, "encoder: pass it as an argument of its own"),
         ("lm-lte", {"options": {"hiden": [4]}}, "unknown name hiden, did you mean hidden?"),
         ("lm-lte", {"options": {"max_scale": 0}}, "max_scale 0.0 is below 1"),
         ("lm-lte", {"options": {"unfold": False}}, "lm-lte has no unfold: leave it out"),

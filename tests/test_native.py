@@ -69,6 +69,8 @@ def both(model, image, size, threads=1):
         {"position": False},
         {"cell": False},
         {"ensemble": False},
+        {"depth": 1},
+        {"depth": 2},
         {"depth": 3},
     ],
     ids=str,
@@ -101,6 +103,18 @@ def test_a_nan_is_not_hidden():
     found, expected = both(model, torch.rand(1, 3, 4, 4), (8, 8))
     assert expected.isnan().any()
     assert torch.equal(found.isnan(), expected.isnan())
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_the_process_wide_type_changes_nothing(kind):
+    model, image = small_model(), torch.rand(1, 3, 6, 9)
+    with torch.no_grad():
+        expected = model(image, scale=2.5)
+        torch.set_default_dtype(kind)
+        try:
+            assert torch.equal(model(image, scale=2.5), expected)
+        finally:
+            torch.set_default_dtype(torch.float32)
 
 
 @pytest.mark.parametrize(

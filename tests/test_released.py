@@ -38,7 +38,7 @@ def test_card_says_where_the_weights_come_from(name):
     bicubic = bicubic.set_index(["set", "scale"])["value"]
     for row in facts["results"]:
         if (row["set"], row["scale"]) in bicubic.index:
-            assert row["psnr"] > bicubic[row["set"], row["scale"]] + 0.5
+            assert row["psnr"] > bicubic[row["set"], row["scale"]] + 0.3
     assert load_model(name).config is not None
 
 

@@ -34,6 +34,27 @@ def query_all(model, image, size):
     return rgb.transpose(1, 2).unflatten(-1, size)
 
 
+def test_inference_does_not_spoil_training(small_model):
+    model, image = small_model("lm-lte"), torch.rand(1, 3, 5, 6)
+    axis_windows.cache_clear()
+    with torch.inference_mode():
+        model(image, scale=2)
+    model(image, scale=2).mean().backward()
+    assert all(p.grad is not None for p in model.render_mlp.parameters())
+
+
+def test_waves_are_not_taken_of_bfloat16(small_model):
+    model, image, size = small_model("lm-lte"), torch.rand(1, 3, 5, 6), (20, 24)
+    with torch.no_grad():
+        latents, cell = model.encode(image), model.cell(image, size)
+        cells = model.cells(latents, cell).map(lambda t: t.flatten(0, 2))
+        planes = model.head.render_basis.planes(cells.code, cell.expand(30, 2))
+        offset = torch.randn(1, 3, 16)
+        expected = model.head.render_basis.inputs(planes, offset)
+        with torch.autocast("cpu", torch.bfloat16):
+            assert torch.equal(model.head.render_basis.inputs(planes, offset), expected)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("size", [(12, 16), (29, 31), (15, 50), (5, 7), (80, 21)])
 def test_dense_equals_gather(small_model, name, size):

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from lmf.core.errors import InputError, ResourceError
 from lmf.nets.winograd import fastest
-from lmf.render.memory import RETRIES
 from lmf.render.result import assemble
 from lmf.render.tiles import Reach, cut_axis, widest
 from lmf.render.upscale import encoded
@@ -130,12 +129,12 @@ def test_out_of_memory_halves_the_tile(small_model, monkeypatch, error):
     torch.testing.assert_close(result.rgb, whole, atol=1e-5, rtol=0)
 
 
-def test_out_of_memory_everywhere_is_an_error_after_a_few_tries(small_model, monkeypatch):
+def test_out_of_memory_with_tiles_of_every_size_is_an_error(small_model, monkeypatch):
     model = small_model("lm-lte")
     seen = full_above(model, monkeypatch, 0)
     with pytest.raises(ResourceError, match="out of memory even with tiles of 16 LR pixels"):
         model.upscale(torch.rand(1, 3, 40, 300), scale=1)
-    assert len(seen) == RETRIES + 1
+    assert len(seen) == len({300, 150, 75, 37, 18, 16}), "each of them was tried"
 
 
 def test_other_errors_of_torch_are_not_taken_for_a_full_memory(small_model, monkeypatch):

@@ -180,6 +180,23 @@ def test_where_it_cannot_run():
         assert "meta" in why_not(x.to("meta"))
 
 
+@torch.no_grad()
+def test_who_watches_a_layer_is_called():
+    layer, x, _ = make((1, 32, 32, 4, 4))
+    seen = []
+    layer.register_forward_hook(lambda module, given, result: seen.append(result))
+    assert torch.equal(winograd(layer, x), seen[0])
+
+
+@torch.no_grad()
+def test_without_a_compiler_the_reason_is_said(monkeypatch):
+    monkeypatch.setattr(compiled, "attempt", lambda *names: "there is no C compiler")
+    layer, x, _ = make((1, 32, 32, 4, 4))
+    assert fastest(x) is convolve
+    with pytest.raises(ConfigError, match="there is no C compiler; use PyTorch's"):
+        winograd(layer, x)
+
+
 def test_counters_still_count_the_encoder():
     model = create_model("lm-lte", encoder="edsr-small").eval()
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 def axis_centres(n: int, device: torch.device | str = "cpu") -> Tensor:
     """(n,) float32 pixel centres along one axis; computed in float64 to keep them symmetric."""
-    index = torch.arange(n, dtype=torch.float64)
+    index = torch.arange(n, dtype=torch.float64, device="cpu")
     return (-1 + (2 * index + 1) / n).to(torch.float32).to(device)
 
 

@@ -16,10 +16,14 @@ def check_image(image: Tensor) -> tuple[int, int]:
         raise InputError(f"image is {kind}: pass a float tensor with values in [0, 1]")
     if image.ndim != 4 or image.shape[1] != 3 or image.numel() == 0:
         raise InputError(f"image has shape {tuple(image.shape)}: pass (B, 3, h, w), none of them 0")
-    known = not image.is_meta and not torch.compiler.is_compiling()  # otherwise shapes, no values
-    if known and not torch.isfinite(image).all():
+    if _has_values(image) and not torch.isfinite(image).all():
         raise InputError("image holds NaN or infinite values: clean it first")
     return image.shape[-2], image.shape[-1]
+
+
+def _has_values(given: Tensor) -> bool:
+    """Whether there are any yet, and not only a shape."""
+    return not given.is_meta and not torch.compiler.is_compiling()
 
 
 def check_kind(image: Tensor, parameter: Tensor) -> None:
@@ -32,13 +36,23 @@ def check_kind(image: Tensor, parameter: Tensor) -> None:
         raise InputError(f"image is {image.dtype} and the model {kind}: convert one of them")
 
 
-def check_queries(batch: int, coord: Tensor, cell: Tensor) -> None:
-    """InputError if `coord` and `cell` are no queries, (B, Q, 2) each, for `batch` images."""
+def check_queries(image: Tensor, coord: Tensor, cell: Tensor) -> None:
+    """InputError if `coord` and `cell` are no queries, (B, Q, 2) each, of the LR `image` (B, 3, h, w)."""
+    batch = image.shape[0]
     shape = tuple(coord.shape)
     if len(shape) != 3 or shape[0] != batch or shape[2] != 2 or shape[1] == 0:
         raise InputError(f"coord has shape {shape}: pass ({batch}, Q, 2) of (y, x) on [-1, 1]")
     if cell.shape != coord.shape:
         raise InputError(f"cell has shape {tuple(cell.shape)}: pass {shape}, as coord has")
+    for name, given in (("coord", coord), ("cell", cell)):
+        if (given.dtype, given.device) != (image.dtype, image.device):
+            raise InputError(
+                f"{name} is {given.dtype} on {given.device}: pass {image.dtype} on {image.device}, as "
+                "the image"
+            )
+        # Not in training, whose queries are finite: a GPU would have to be waited for.
+        if _has_values(given) and not (torch.is_grad_enabled() or torch.isfinite(given).all()):
+            raise InputError(f"{name} holds NaN or infinite values: ask for points of the image")
 
 
 def check_chunk(chunk: object) -> None:
@@ -56,7 +70,10 @@ def target_size(
     if scale is not None:
         if not _usable_scale(scale):
             raise InputError(f"scale is {scale}: use a finite number of at least 1")
-        size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
+        height, width = (n * float(scale) for n in lr_size)
+        if not math.isfinite(height * width):
+            raise InputError(f"scale is {scale}: there is no picture of so many pixels")
+        size = (round(height), round(width))
     assert size is not None
     if not _usable_size(size):
         raise InputError(f"size is {size}: use two whole numbers (H, W) of at least 1")

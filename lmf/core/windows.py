@@ -57,7 +57,13 @@ class AxisWindows:
 
 @lru_cache(maxsize=64)
 def axis_windows(n: int, size: int, ensemble: bool, device: torch.device) -> AxisWindows:
-    """Windows of `n` LR pixels over `size` HR pixels along one axis."""
+    """Windows of `n` LR pixels over `size` HR pixels along one axis; computed on the CPU, and kept."""
+    # Whoever asks first, they serve all: tensors of inference mode could not be trained with.
+    with torch.inference_mode(False), torch.device("cpu"):
+        return _axis_windows(n, size, ensemble, device)
+
+
+def _axis_windows(n: int, size: int, ensemble: bool, device: torch.device) -> AxisWindows:
     position = (torch.arange(size, dtype=torch.float64) + 0.5) * n / size - 0.5
     nearest = position.round()
     position = torch.where((position - nearest).abs() < _EXACT, nearest, position)

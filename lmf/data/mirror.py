@@ -5,12 +5,16 @@ Upper and lower case, and _ and -, count as equal. A set is found as <mirror>/<s
 directly in it; or unpacked as its archives are, such as <mirror>/DIV2K/DIV2K_train_HR.
 """
 
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from lmf.core.errors import DataError
 from lmf.data.entries import DataSet
 from lmf.data.store import pictures_in
+
+SCALE = re.compile(r"[Xx]\d+")
+"""Name of a folder of LR pictures."""
 
 Layout = dict[Path, str]  # folder on disk -> folder of the set
 
@@ -49,7 +53,7 @@ def _layouts(entry: DataSet, mirror: Path) -> Iterator[Layout]:
     for folder in named:
         if folder and (hr := inside(folder, "HR")):
             lr = inside(folder, "LR_bicubic")
-            scales = _folders(lr) if lr else []
+            scales = [one for one in _folders(lr) if SCALE.fullmatch(one.name)] if lr else []
             yield {hr: "HR"} | {scale: f"LR_bicubic/{scale.name.upper()}" for scale in scales}
         elif folder:
             yield {folder: "HR"}

@@ -50,10 +50,11 @@ class FourierBasis(nn.Module):
         """[cos(pi z), sin(pi z)]: `planes` (N, n / 2, 3), offset (N or 1, 3, P) -> (N, n, P)."""
         kind = torch.promote_types(planes.dtype, offset.dtype)  # offsets are no bfloat16
         planes, offset = planes.to(kind), offset.to(kind)
-        if offset.shape[0] == 1:
-            z = (planes.flatten(0, 1) @ offset[0]).unflatten(0, planes.shape[:2])
-        else:
-            z = planes @ offset
+        with torch.autocast(planes.device.type, enabled=False):  # of a bfloat16 the sine is noise
+            if offset.shape[0] == 1:
+                z = (planes.flatten(0, 1) @ offset[0]).unflatten(0, planes.shape[:2])
+            else:
+                z = planes @ offset
         if torch.is_grad_enabled():
             return torch.cat((torch.cos(z), torch.sin(z)), dim=1)
         waves = z.new_empty(z.shape[0], 2 * z.shape[1], z.shape[2])

@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from lmf.metrics.machine import synchronise
+
 LR_SIZE = (180, 320)
 SCALE = 4
 """The paper's efficiency protocol: a 320x180 input; the study's tables quote it at x4."""
@@ -72,10 +74,10 @@ def latency(
     seconds = []
     with torch.no_grad():
         for run in range(warm_up + runs):
+            synchronise(device)
             start = time.perf_counter()
             model(image, scale=scale)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
+            synchronise(device)
             if run >= warm_up:
                 seconds.append(time.perf_counter() - start)
     q25, median, q75 = statistics.quantiles(seconds, n=4)

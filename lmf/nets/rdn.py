@@ -84,7 +84,7 @@ class ResidualDenseBlock(nn.Module):
         return x + self.attention(self.LFF(inside))
 
     def _grown(self, x: Tensor, convolve: Convolve) -> Tensor:
-        """What the dense layers make of x, each written beside what it reads: nothing is copied."""
+        """What the dense layers make of x, each written beside what it reads, to spare its copies."""
         inside = new_image(x, self.LFF.in_channels)
         inside[:, : x.shape[1]] = x
         for layer in self.convs:

@@ -75,10 +75,12 @@ def winograd(
     Raises:
         ConfigError: C cannot do it here, see `why_not`. MemoryError: it does not suffice.
     """
-    if torch.compiler.is_compiling() or not isinstance(layer, nn.Conv2d) or not fits(layer):
+    if torch.compiler.is_compiling() or type(layer) is not nn.Conv2d or _is_watched(layer):
         return convolve(layer, x, relu=relu, add=add, scale=scale, out=out)
     if reason := why_not(x):
         raise ConfigError(f"no Winograd convolution: {reason}; use PyTorch's")
+    if not fits(layer):
+        return convolve(layer, x, relu=relu, add=add, scale=scale, out=out)
     batch, inputs, height, width = x.shape
     if out is None:
         out = new_image(x, layer.out_channels)
@@ -86,7 +88,7 @@ def winograd(
     add, add_step = (None, 0) if add is None else _by_pixel(add)
     out, out_step = _by_pixel(out)
     filters = transformed(layer.weight)
-    bias = torch.zeros(layer.out_channels) if layer.bias is None else layer.bias
+    bias = x.new_zeros(layer.out_channels) if layer.bias is None else layer.bias
     job = _Job(
         height, width, inputs, layer.out_channels,
         _Pixels(x.data_ptr(), step),
@@ -99,6 +101,11 @@ def winograd(
     if run(ctypes.byref(job), _LONG(tiles), torch.get_num_threads()):
         raise MemoryError("no memory for a block of tiles")
     return out
+
+
+def _is_watched(layer: nn.Module) -> bool:
+    """Whether something asked to be called with the layer, which only PyTorch's own call does."""
+    return bool(layer._forward_hooks or layer._forward_pre_hooks)
 
 
 def fits(layer: nn.Conv2d) -> bool:

@@ -16,9 +16,6 @@ MAX_PIXELS = 1 << 28
 SMALLEST = 16
 """Side of the smallest tile, in LR pixels, before alignment: less would be all overlap."""
 
-RETRIES = 4
-"""Times that a tile's side is halved after memory ran out."""
-
 _log = logging.getLogger(__name__)
 
 
@@ -102,7 +99,7 @@ def fit(
 
 def _retry(rows: Callable[[int, int], Iterator[Rows]], sides: range, side: int) -> Iterator[Rows]:
     done = 0
-    for _ in range(RETRIES + 1):
+    while True:
         try:
             for part in rows(side, done):
                 done = part.stop

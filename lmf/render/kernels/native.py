@@ -91,12 +91,13 @@ def painter(
     first, *rest, last = mlp.linears
     with torch.no_grad():
         # What LIIF's first layer does is not a product of this width; its place is not read.
-        layers = [first if isinstance(basis, FourierBasis) else rest[0], *rest]
+        square = first.weight.new_zeros(WIDTH, WIDTH)
+        begin = first.weight.T if isinstance(basis, FourierBasis) else square
         return NativePainter(
             basis,
             first,
-            torch.stack([layer.weight.T for layer in layers]),
-            torch.stack([layer.bias for layer in layers]),
+            torch.stack([begin, *(layer.weight.T for layer in rest)]),
+            torch.stack([first.bias, *(layer.bias for layer in rest)]),
             last.weight.detach().clone(),
             last.bias.detach().clone(),
         )
@@ -123,7 +124,8 @@ class NativePainter:
         Raises:
             ConfigError: gradients of the cells are asked for. ResourceError: there is no memory.
         """
-        start, share = torch.zeros(1, dtype=torch.int32), torch.ones_like(windows.x[:1])
+        share = torch.ones_like(windows.x[:1])
+        start = torch.zeros_like(share[:, 0], dtype=torch.int32)
         return self._paint(windows, (len(windows), 1, 1), start, share, windows.grid[1])
 
     def paint_lines(
@@ -155,7 +157,9 @@ class NativePainter:
             for part in (windows.y, windows.x, *read, modulation.scale, modulation.shift)
         ]
         (batch, rows, width), (ky, kx) = grid, windows.grid
-        out = torch.zeros(batch, COLOURS, rows * ky, columns)
+        out = none.new_zeros(
+            batch, COLOURS, rows * ky, columns
+        )  # as the weights: float32, on a CPU
         job = _Job(
             isinstance(self.basis, FourierBasis), self.weight.shape[0], ky, kx,
             *(_Rows(part.data_ptr(), step(part)) for part in given),

@@ -161,7 +161,7 @@ class TritonPainter:
         n, (ky, kx) = len(windows), windows.grid
         block = min(max(BLOCKS[0], 1 << (ky * kx - 1).bit_length()), BLOCKS[1])
         blocks = math.ceil(ky * kx / block)
-        out = torch.empty(n, 3, ky, kx, device=cell.device)
+        out = cell.new_empty(n, 3, ky, kx)
         kernel[(n * blocks,)](
             code, slope, self.phase, cell, scale, shift,
             self.weight, self.bias, y, x, out,
