@@ -60,8 +60,8 @@ def create_model(
         ConfigError: an unknown name, encoder or option, with the valid ones.
     """
     base = MODELS[choose("model", name, MODELS)]
-    if named := {"encoder", "cross_scale"} & set(options or {}):
-        raise ConfigError(f"options: {', '.join(sorted(named))}: pass it as an argument of its own")
+    if "encoder" in (options or {}):
+        raise ConfigError("options: encoder: pass it as an argument of its own")
     raw = plain(base) | dict(options or {}) | {"encoder": encoder}
     if cross_scale is False:
         raw["cross_scale"] = None

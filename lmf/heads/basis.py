@@ -8,6 +8,7 @@ Both bases come in three equal forms: `forward` for scattered queries, each with
 """
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
@@ -50,7 +51,7 @@ class FourierBasis(nn.Module):
         """[cos(pi z), sin(pi z)]: `planes` (N, n / 2, 3), offset (N or 1, 3, P) -> (N, n, P)."""
         kind = torch.promote_types(planes.dtype, offset.dtype)  # offsets are no bfloat16
         planes, offset = planes.to(kind), offset.to(kind)
-        with torch.autocast(planes.device.type, enabled=False):  # of a bfloat16 the sine is noise
+        with _no_autocast(planes.device):  # of a bfloat16 the sine is noise
             if offset.shape[0] == 1:
                 z = (planes.flatten(0, 1) @ offset[0]).unflatten(0, planes.shape[:2])
             else:
@@ -86,6 +87,12 @@ class FourierBasis(nn.Module):
         cosine = (a * cos_y) * cos_x - (a * sin_y) * sin_x
         sine = (b * sin_y) * cos_x + (b * cos_y) * sin_x
         return torch.cat((cosine, sine), dim=-1)
+
+
+def _no_autocast(device: torch.device) -> AbstractContextManager[Any]:
+    """Products in the type of their factors; devices without values, as meta, have no autocast."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()
 
 
 class FeatureBasis(nn.Module):
