@@ -45,7 +45,8 @@ def check_queries(image: Tensor, coord: Tensor, cell: Tensor) -> None:
     if cell.shape != coord.shape:
         raise InputError(f"cell has shape {tuple(cell.shape)}: pass {shape}, as coord has")
     for name, given in (("coord", coord), ("cell", cell)):
-        if (given.dtype, given.device) != (image.dtype, image.device):
+        same = given.dtype == image.dtype or torch.is_autocast_enabled(image.device.type)
+        if given.device != image.device or not same:
             raise InputError(
                 f"{name} is {given.dtype} on {given.device}: pass {image.dtype} on {image.device}, as "
                 "the image"
