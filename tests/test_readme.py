@@ -25,7 +25,7 @@ def committed(name: str) -> str:
     return shown.stdout
 
 
-@pytest.mark.parametrize("profile", ["quick"])
+@pytest.mark.parametrize("profile", ["quick", "study"])
 def test_figures_are_those_of_the_report(profile):
     block = README.split(f"<!-- {profile} -->")[1].split(f"<!-- end of {profile} -->")[0]
     figures = re.findall(r"[+-]?\d+\.\d{2}\b", block)
