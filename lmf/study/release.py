@@ -55,7 +55,8 @@ def release(
         "wall_time_s": _wall_time(place, variant),
         "trained_with": {key: read_card(source)[key] for key in ("torch", "lmf")},
     }
-    model, work = load_model(source), place.root / "runs" / "release" / f"{name}.safetensors"
+    folder = place.root / "runs" / "release" / name  # its own: another may be under way
+    model, work = load_model(source), folder / f"{name}.safetensors"
     save_model(model, work, facts, half=True)
     tested = sets or [one for one in settings.test_sets if one != "custom"]
     rows = work.with_suffix(".csv")
@@ -63,7 +64,7 @@ def release(
     score(request, device, ALONE, on_row)
     path = RELEASED / work.name
     save_model(model, path, facts | {"results": _means(pd.read_csv(rows))}, half=True)
-    shutil.rmtree(work.parent)
+    shutil.rmtree(folder)
     return path
 
 
