@@ -17,8 +17,11 @@ from lmf.cli import app
 from lmf.core.coords import pixel_centres
 from lmf.core.errors import ConfigError, DataError, LmfError, ResourceError
 from lmf.metrics.stopwatch import Stopwatch
+from lmf.model import create_model
+from lmf.render.gather import render_queries
 from lmf.study.bench.count import cost
-from lmf.study.bench.measure import Budget, Decoded, Encoded, check_limit, gather, probe, seconds
+from lmf.study.bench.measure import Budget, Decoded, Encoded, by_query, check_limit, probe, seconds
+from lmf.study.bench.official import PASS, render_maps, to_maps
 from lmf.study.bench.plan import Case, Plan, make_plan, with_kernel
 from lmf.study.bench.ratios import GOALS, MEANING
 from lmf.study.bench.record import Check, Spread, read_bench, write_bench
@@ -32,6 +35,7 @@ PLAN = Plan(
     timed=(
         OURS,
         replace(OURS, path="gather"),
+        replace(OURS, path="official"),
         replace(OURS, model="lte", path="gather"),
         replace(OURS, model="ciaosr", scale=2.7),
     ),
@@ -69,7 +73,7 @@ def test_every_case_is_in_the_record(bench):
         assert (row.seconds.latent is None) == (row.modulation == 0)
         assert row.seconds.total.best <= row.seconds.total.q25 <= row.seconds.total.q75
         assert row.share.decoder > 0
-    ours, _, original, _ = bench.rows
+    ours, _, _, original, _ = bench.rows
     assert ours.modulation == 2 * 8 * 16 + 2 * 16
     assert ours.decoder_parameters < original.decoder_parameters < original.parameters
 
@@ -90,9 +94,10 @@ def test_record_is_read_back(bench, tmp_path):
 
 def test_ratios_are_of_the_rows(bench):
     found = {ratio.name: ratio.value for ratio in bench.ratios}
-    ours, gathered, original, _ = (row.seconds for row in bench.rows)
+    ours, gathered, official, original, _ = (row.seconds for row in bench.rows)
     assert set(found) == set(MEANING) - {"peak_gb"}
     assert found["decoder_over_gather"] == gathered.decoder.median / ours.decoder.median
+    assert found["total_over_official"] == official.total.median / ours.total.median
     assert found["total_over_original"] == original.total.median / ours.total.median
     assert {ratio.case for ratio in bench.ratios} == {OURS}
 
@@ -152,6 +157,13 @@ def test_quick_plan_has_one_peak_and_fits_a_minute():
     assert (asked.limit, asked.spend) == (20.0, None)
 
 
+def test_official_way_of_an_original_decoder_is_refused():
+    bench = run_bench(replace(PLAN, timed=(replace(OURS, model="lte", path="official"),)), CPU)
+    assert [one.reason for one in bench.skipped] == [
+        "the official way is that of latent-modulated models"
+    ]
+
+
 def test_gpu_kernel_that_cannot_run_is_named(monkeypatch):
     monkeypatch.setattr("lmf.study.bench.subject.why_not", lambda *arguments: "of the weather")
     by_kernel = replace(OURS, path="triton")
@@ -190,14 +202,17 @@ def test_unequal_numbers_of_runs_are_paired():
     assert seconds(encoded, decoded, latent=False).latent is None
 
 
-def test_gather_is_sampled_and_says_so(monkeypatch):
+@pytest.mark.parametrize("way", ["gather", "official"])
+def test_what_takes_queries_is_sampled_and_says_so(monkeypatch, way):
     monkeypatch.setattr("lmf.study.bench.measure.QUERIES", 32)
-    case = replace(OURS, scale=4.0, path="gather")
+    case = replace(OURS, scale=4.0, path=way)
     subject = make_subject(case, "fp32", 0, CPU)
     latents = subject.encode(Stopwatch(CPU))
-    found = gather(subject, latents, case, Budget(2, 1e-9, 1e-9))
+    found = by_query(way, subject, latents, case, Budget(2, 1e-9, 1e-9))
     assert found.queries == 32 / (32 * 48)
     assert len(found.times) == 1
+    found = by_query(way, subject, latents, case, Budget(2, 60.0, 1e-9))
+    assert found.queries == (1 if way == "official" else 32 / (32 * 48))  # one pass of all
 
 
 def test_both_ways_of_a_subject_make_one_image():
@@ -205,7 +220,7 @@ def test_both_ways_of_a_subject_make_one_image():
     subject, watch = make_subject(case, "fp32", 0, CPU), Stopwatch(CPU)
     latents = subject.encode(watch)
     dense = subject.dense(latents, case.size, watch)
-    gathered = subject.gather(latents, case.size, watch)
+    gathered = subject.by_query("gather", latents, case.size, watch)
     torch.testing.assert_close(
         dense, gathered.transpose(1, 2).unflatten(-1, case.size), atol=5e-5, rtol=0
     )
@@ -214,6 +229,24 @@ def test_both_ways_of_a_subject_make_one_image():
     assert coord.shape == cell.shape == (1, 10, 2)
     middle = math.prod(case.size) // 2
     assert torch.equal(coord[0], pixel_centres(*case.size)[middle - 5 : middle + 5])
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name.startswith("lm-")])
+@pytest.mark.parametrize("off", [{}, {"mod_scale": False}, {"mod_shift": False}])
+def test_the_released_codes_steps_are_the_same_algorithm(model, off):
+    """In any number of passes, and for a batch."""
+    torch.manual_seed(0)
+    lm = create_model(model, encoder="edsr-small", options=off).eval()
+    coord = torch.rand(2, 50, 2) * 2 - 1
+    with torch.no_grad():
+        latents = lm.encode(torch.rand(2, 3, 5, 7))
+        cell = torch.full((2, 50, 2), 0.7)
+        cells = lm.cells(latents, cell[:, 0])
+        parts = (lm.head.render_basis, lm.render_mlp)
+        gathered = render_queries(cells, *parts, (5, 7), coord, cell, ensemble=True)
+        for chunk in (7, 50, PASS):
+            found = render_maps(to_maps(cells), *parts, coord, cell, chunk)
+            torch.testing.assert_close(found, gathered, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(

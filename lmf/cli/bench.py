@@ -40,8 +40,9 @@ def bench(
     """Measure parameters, multiply-adds, seconds by stage and peak memory, against the machine's best.
 
     Models are rendered by our renderer, in PyTorch and by the device's kernel where there is one, and by
-    the original algorithm, which gathers codes and modulations for every HR pixel. Weights are untrained:
-    they change no time.
+    the original algorithm, which gathers codes and modulations for every HR pixel: in an order that suits
+    caches ("gather"), and in the steps of the released code ("official"). Weights are untrained: they
+    change no time.
     A case that would exceed --limit gets fewer repetitions, or is left out with the reason. The figures
     are of one run on one machine: an interrupted benchmark writes nothing, and begins anew.
 

@@ -74,6 +74,6 @@ def _check(model: str, encoder: str, scale: float) -> Check:
     return Check(
         CHECKED,
         formula=_definition(count_macs(subject.model.config, CHECKED, size)).total,
-        gather=before + counted(lambda: subject.gather(latents, size, watch)),
+        gather=before + counted(lambda: subject.by_query("gather", latents, size, watch)),
         dense=before + counted(lambda: subject.dense(latents, size, watch)),
     )

@@ -16,7 +16,8 @@ from lmf.core.errors import ResourceError
 from lmf.core.inputs import target_size
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Latents
-from lmf.study.bench.plan import Case, RenderPath
+from lmf.study.bench.official import PASS
+from lmf.study.bench.plan import Case, Queried, RenderPath
 from lmf.study.bench.record import Seconds, Spread
 from lmf.study.bench.subject import PROBE, QUERIES, Subject
 
@@ -101,24 +102,30 @@ def probe(scale: float) -> int:
     return min(PROBE, max(4, round(PROBE * 8 / scale)))
 
 
-def gather(subject: Subject, latents: Latents, case: Case, budget: Budget) -> Decoded:
+def by_query(
+    way: Queried, subject: Subject, latents: Latents, case: Case, budget: Budget
+) -> Decoded:
     """Time the original algorithm on as many chunks of queries as the budget allows, at least one.
 
     Every chunk costs the same, so the render stage of all of them follows from some. The latent MLP
-    is run for the whole image in any case.
+    is run for the whole image in any case. The official way's chunks are as large as its passes; where
+    one would exceed the limit, less of it tells what the whole takes at least.
     """
     watch = Stopwatch(subject.device)
     total = case.size[0] * case.size[1]
-    first, few = min(QUERIES, total), min(QUERIES // 8, total)
+    few = min(QUERIES // 8, total)
     for _ in range(2):  # the first wakes threads, the second tells the time
-        subject.gather(latents, case.size, watch, few)
+        subject.by_query(way, latents, case.size, watch, few)
         probe = watch.read()
     latent = probe.get("latent", 0.0)
     per_query = (probe["decode"] - latent) / few
+    chunk = min(PASS if way == "official" else QUERIES, total)
+    if per_query * chunk > budget.limit:
+        chunk = min(QUERIES, total)
     allowed = budget.spend / (budget.runs + 1) - latent
-    queries = min(total, first * max(1, int(allowed / (per_query * first))))
+    queries = min(total, chunk * max(1, int(allowed / (per_query * chunk))))
     times = _repeat(
-        lambda: subject.gather(latents, case.size, watch, queries), watch, "decode", budget
+        lambda: subject.by_query(way, latents, case.size, watch, queries), watch, "decode", budget
     )
     share = queries / total
     return Decoded([_scaled(one, share) for one in times], share)

@@ -17,9 +17,12 @@ from lmf.study.upscaling import parse_size
 SCALES = (2.0, 4.0, 8.0, 12.0, 18.0, 30.0)
 """The paper's: its curves go from 2 to 30."""
 
-RenderPath = Literal["dense", "native", "triton", "gather"]
+RenderPath = Literal["dense", "native", "triton", "gather", "official"]
 """Ways to a whole image: our renderer, by PyTorch or by a kernel; the original algorithm, which
-gathers for every query."""
+gathers for every query, as `render.gather` does it and in the steps of the released code."""
+
+Queried = Literal["gather", "official"]
+"""The ways that take one query like another, so that some tell the time of all."""
 
 Precision = Literal["fp32", "bf16"]
 
@@ -104,7 +107,7 @@ def grid(
     scales: Iterable[float],
     lr_size: tuple[int, int] = LR_SIZE,
 ) -> tuple[Case, ...]:
-    """Every model with every encoder at every scale, by both paths where they differ."""
+    """Every model with every encoder at every scale, by each of its paths."""
     return tuple(
         Case(model, encoder, lr_size, float(scale), path)
         for model in models
@@ -115,8 +118,13 @@ def grid(
 
 
 def paths(model: str) -> tuple[RenderPath, ...]:
-    """CiaoSR's own decoder reads all neighbours of a query together: its one path is to gather."""
-    return ("dense",) if model == "ciaosr" else ("dense", "gather")
+    """Ways to an image without a kernel; the last of an original decoder is the original algorithm.
+
+    CiaoSR's own decoder reads all neighbours of a query together: its one path is to gather.
+    """
+    if model == "ciaosr":
+        return ("dense",)
+    return ("dense", "gather", "official") if model.startswith("lm-") else ("dense", "gather")
 
 
 def make_plan(
@@ -185,9 +193,11 @@ def quick_plan(precision: Precision = "fp32") -> Plan:
     timed = (
         case("lm-lte", LR_SIZE, 4, "dense"),
         case("lm-lte", LR_SIZE, 4, "gather"),
+        case("lm-lte", LR_SIZE, 4, "official"),
         case("lte", LR_SIZE, 4, "gather"),
         case("lm-lte", (48, 64), 12, "dense"),
         case("lm-lte", (48, 64), 12, "gather"),
+        case("lm-lte", (48, 64), 12, "official"),
     )
     large = case("lm-lte", (1024, 1024), 8, "dense")
     reason = "takes minutes; lmf bench --model lm-lte --size 1024x1024 --scale 8 --limit 600"

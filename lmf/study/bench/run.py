@@ -17,7 +17,7 @@ from lmf.metrics.machine import Ceilings, best, measure_ceilings
 from lmf.metrics.memory import peak_memory
 from lmf.render.kernels import best_kernel
 from lmf.study.bench.count import cost
-from lmf.study.bench.measure import Budget, Encoded, encode, gather, render, seconds
+from lmf.study.bench.measure import Budget, Encoded, by_query, encode, render, seconds
 from lmf.study.bench.plan import Case, Plan, Skipped, with_kernel
 from lmf.study.bench.ratios import ratios
 from lmf.study.bench.record import Bench, Memory, Provenance, Row, Seconds, Share
@@ -118,8 +118,11 @@ class _Work:
 
 
 def _time(subject: Subject, encoded: Encoded, case: Case, budget: Budget) -> _Timed:
-    decode = gather if case.path == "gather" else render
-    decoded = decode(subject, encoded.latents, case, budget)
+    match case.path:
+        case "gather" | "official" as way:
+            decoded = by_query(way, subject, encoded.latents, case, budget)
+        case _:
+            decoded = render(subject, encoded.latents, case, budget)
     spread = seconds(encoded, decoded, latent=subject.model.latent_mlp is not None)
     return _Timed(case, spread, len(decoded.times), decoded.queries)
 

@@ -6,6 +6,7 @@ Weights do not matter here: the arithmetic is the same for every value.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,10 +23,11 @@ from lmf.nets.winograd import fastest
 from lmf.render.dense import dense_painter
 from lmf.render.kernels import Kernel, kernel_painter, why_not
 from lmf.render.window import Painter
-from lmf.study.bench.plan import Case, Precision, RenderPath
+from lmf.study.bench.official import render_maps, to_maps
+from lmf.study.bench.plan import Case, Precision, Queried, RenderPath
 
 QUERIES = 30_000
-"""Queries gathered at a time, as the original code evaluates them."""
+"""Queries gathered at a time, as the released code evaluates the original decoders."""
 
 PROBE = 16
 """LR pixels a side of the small input that says how long the whole will take, about."""
@@ -69,12 +71,12 @@ class Subject:
     def render(
         self, path: RenderPath, latents: Latents, size: tuple[int, int], watch: Stopwatch
     ) -> Tensor:
-        """By one of the ways: (B, 3, H, W), or (B, Q, 3) of "gather"."""
+        """By one of the ways: (B, 3, H, W), or (B, Q, 3) of those by query."""
         match path:
             case "dense":
                 return self.dense(latents, size, watch)
-            case "gather":
-                return self.gather(latents, size, watch)
+            case "gather" | "official" as way:
+                return self.by_query(way, latents, size, watch)
             case kernel:
                 return self.by_kernel(kernel, latents, size, watch)
 
@@ -113,16 +115,29 @@ class Subject:
             raise ResourceError(reason)
         return kernel_painter(kernel, basis, mlp, dtype)
 
-    def gather(
-        self, latents: Latents, size: tuple[int, int], watch: Stopwatch, queries: int | None = None
+    def by_query(
+        self,
+        way: Queried,
+        latents: Latents,
+        size: tuple[int, int],
+        watch: Stopwatch,
+        queries: int | None = None,
     ) -> Tensor:
         """The original algorithm -> (B, Q, 3) of the `queries` in the middle, by default of all.
 
-        Every query gathers the modulations of its neighbours. Times as `dense` does.
+        Every query gathers the modulations of its neighbours. Times as `dense` does. The "official"
+        way leaves out the LR image, which the others add.
         """
         coord, cell = self.queries(size, queries)
         with self.mode(), watch.around(self.model, "cells", "latent"), watch.span("decode"):
-            return self.model.query(latents, coord, cell, chunk=QUERIES)
+            if way == "gather":
+                return self.model.query(latents, coord, cell, chunk=QUERIES)
+            relative = cell * cell.new_tensor(self.lr_size)
+            cells = self.model.cells(latents, relative[:, 0])
+            with watch.span("latent"):
+                maps = to_maps(cells)
+            basis: Any = self.model.head.render_basis  # none that attends has a modulation
+            return render_maps(maps, basis, self.model.render_mlp, coord, relative)
 
     def queries(self, size: tuple[int, int], count: int | None = None) -> tuple[Tensor, Tensor]:
         """Coordinates and cells (1, Q, 2) of `count` consecutive HR pixels in the middle, or of all."""
