@@ -118,12 +118,10 @@ def grid(
 
 
 def paths(model: str) -> tuple[RenderPath, ...]:
-    """Ways to an image without a kernel; the last of an original decoder is the original algorithm.
+    """Ways to an image without a kernel.
 
-    CiaoSR's own decoder reads all neighbours of a query together: its one path is to gather.
+    CiaoSR's own decoder reads all neighbours of a query together: it gathers by our renderer, too.
     """
-    if model == "ciaosr":
-        return ("dense",)
     return ("dense", "gather", "official") if model.startswith("lm-") else ("dense", "gather")
 
 

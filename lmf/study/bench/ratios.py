@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import get_args
 
 from lmf.metrics.machine import Ceilings
-from lmf.study.bench.plan import Case, Precision, Queried, paths
+from lmf.study.bench.plan import Case, Precision, Queried
 from lmf.study.bench.record import Memory, Ratio, Row
 
 MEANING = {
@@ -91,7 +91,7 @@ def _of(
             yield f"render_over_{way}", theirs.render.median / ours.render.median
             yield f"total_over_{way}", theirs.total.median / ours.total.median
     name = row.case.model.removeprefix("lm-")
-    if found := by_case.get(replace(row.case, model=name, path=paths(name)[-1])):
+    if found := by_case.get(replace(row.case, model=name, path="gather")):
         yield "total_over_original", found.seconds.total.median / ours.total.median
     yield "decoder_share", row.share.decoder
     yield "render_share", row.share.render

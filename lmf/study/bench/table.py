@@ -51,7 +51,7 @@ def cells(row: Row, peak: int | None) -> list[str]:
         case.encoder,
         f"{case.input[1]}x{case.input[0]}",
         f"x{case.scale:g}",
-        case.path + ("" if row.queries == 1 else f" ({100 * row.queries:.0f} %)"),
+        case.path + ("" if row.queries == 1 else f" ({100 * row.queries:.2g} %)"),
         f"{row.decoder_parameters:,}",
         f"{row.macs.decoder / 1e9:.1f}",
         f"{row.macs.total / 1e9:.1f}",
