@@ -4,10 +4,11 @@
 <name>.json          the card: architecture, data, steps, seed, versions, sha256, licence
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
+from importlib.metadata import files, version
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from torch import Tensor
 from lmf.architecture import ModelConfig
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError
-from lmf.core.files import sha256, write_json
-from lmf.core.weights import check_file, load_strictly, write_tensors
+from lmf.core.files import atomic_write, json_text, sha256, write_json
+from lmf.core.weights import check_file, load_strictly, tensor_bytes
 from lmf.model import Lmf
 from lmf.official import read_official
 from lmf.render.cmsr import CmsrTable
@@ -27,14 +28,27 @@ from lmf.render.cmsr import CmsrTable
 OFFICIAL = ".pth"
 """Suffix of the files that the authors of LIIF, LTE and LMF publish."""
 
-RELEASED = Path(__file__).parents[1] / "weights"
-"""Weights that come with the repository, each with its card."""
+
+def _released() -> Path:
+    """weights/ of the repository, or where its wheel put them."""
+    checkout = Path(__file__).parents[1]
+    if not (checkout / "pyproject.toml").is_file():
+        for file in files("lmf") or ():
+            if file.match("share/lmf/weights/*.json"):
+                return Path(str(file.locate())).resolve().parent
+    return checkout / "weights"
+
+
+RELEASED = _released()
+"""Weights that come with the package, each with its card."""
 
 
 def save_model(
     model: Lmf, path: Path, facts: Mapping[str, Any], *, half: bool = False
 ) -> dict[str, Any]:
     """Write `path` (.safetensors) and its card beside it; returns the card.
+
+    Both are on the disk before either takes its place: a full disk leaves the old pair as it was.
 
     facts: what the card says beyond the architecture: name, profile, steps, seed, data and so on.
     half: store fp16, which takes half the space; loading makes fp32 of it again.
@@ -48,15 +62,17 @@ def save_model(
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise CheckpointError(f"{path}: {name} holds NaN or infinite weights; not written")
-    write_tensors(path, tensors)
+    beside, data = path.with_suffix(".json"), tensor_bytes(tensors)
     card = dict(facts) | {
         "architecture": plain(model.config),
         "parameters": sum(p.numel() for p in model.parameters()),
-        "sha256": sha256(path),
+        "sha256": hashlib.sha256(data).hexdigest(),
         "torch": torch.__version__,
         "lmf": version("lmf"),
     }
-    write_json(path.with_suffix(".json"), card)
+    with atomic_write(beside) as new_card, atomic_write(path) as new_weights:
+        new_card.write_bytes(json_text(beside, card).encode())
+        new_weights.write_bytes(data)
     return card
 
 
@@ -102,7 +118,7 @@ def weights_file(name_or_path: str | os.PathLike[str]) -> Path:
 
 
 def released_names() -> list[str]:
-    """Names of the weights that come with the repository."""
+    """Names of the weights that come with the package."""
     return sorted(path.stem for path in RELEASED.glob("*.safetensors"))
 
 

@@ -1,5 +1,8 @@
 """Fixtures that several test files share."""
 
+import shutil
+import subprocess
+
 import pytest
 import torch
 
@@ -26,3 +29,23 @@ def small_model():
         return model.eval()
 
     return make
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A function that mounts a disk of so many kB, or resizes it; skips where one may not mount."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = []
+
+    def resize(size):
+        options = f"size={size}k" + (",remount" if mounted else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "lmf-test", str(disk)]
+        if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+            pytest.skip("this user cannot mount a small disk")
+        mounted.append(size)
+        return disk
+
+    yield resize
+    if mounted:
+        subprocess.run(["umount", str(disk)], check=True)

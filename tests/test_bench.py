@@ -19,7 +19,8 @@ from lmf.core.errors import ConfigError, DataError, LmfError, ResourceError
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import create_model
 from lmf.render.gather import render_queries
-from lmf.study.bench.count import cost
+from lmf.render.kernels import best_kernel
+from lmf.study.bench.count import cost, saved_by_winograd
 from lmf.study.bench.measure import Budget, Decoded, Encoded, by_query, check_limit, probe, seconds
 from lmf.study.bench.official import PASS, render_maps, to_maps
 from lmf.study.bench.plan import Case, Plan, make_plan, with_kernel
@@ -117,6 +118,20 @@ def test_counts_agree_both_ways(model, scale):
     assert check == replace(check, gather=check.formula)
     assert isinstance(check, Check)
     assert math.prod(check.input) == 32
+
+
+@pytest.mark.skipif(best_kernel(CPU) != "native", reason="no kernel in C here")
+def test_shares_count_no_product_that_winograd_saves():
+    """36 products for a tile of 4x4 pixels and not 144: all of LM-LTE's head, most of its encoder."""
+    case = replace(OURS, input=(8, 12), path="native", encoder="edsr-baseline")
+    found, saved = cost(case).macs, saved_by_winograd(case)
+    assert saved.head == 3 / 4 * found.head
+    assert 0.7 * found.encoder < saved.encoder < 3 / 4 * found.encoder
+    assert saved_by_winograd(replace(case, input=(5, 5))).head == (9 * 25 - 36 * 4) * 2 * 64 * 128
+    bench = run_bench(replace(PLAN, timed=(case,)), CPU)
+    (row,) = bench.rows
+    executed = row.share.decoder * row.seconds.decoder.median * bench.ceilings.matmul / 2
+    assert executed == pytest.approx(found.head / 4 + found.latent + cost(case).useful)
 
 
 def test_a_case_beyond_the_limit_is_named_not_dropped():

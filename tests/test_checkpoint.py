@@ -117,6 +117,22 @@ def test_unwritable_place_is_one_clear_line(model, tmp_path):
         save_model(model, tmp_path / "file" / "small.safetensors", FACTS)
 
 
+@pytest.mark.parametrize("room", [0, 1, 8])
+def test_a_full_disk_leaves_the_old_pair(model, small_disk, room):
+    """Room, in pages of 4 KB beside the old pair, for nothing, for the card, for half the weights."""
+    disk = small_disk(4096)
+    path = disk / "small.safetensors"
+    card = save_model(model, path, FACTS)
+    weights = path.read_bytes()
+    assert len(weights) > 8 * 4096
+    small_disk(4 * (sum(-(-p.stat().st_size // 4096) for p in disk.iterdir()) + room))
+    with pytest.raises(ResourceError, match=r"small.* writing failed \(No space"):
+        save_model(model, path, FACTS | {"steps": 8})
+    assert path.read_bytes() == weights
+    assert read_card(path) == card
+    assert len(list(disk.iterdir())) == 2
+
+
 def test_half_takes_half_the_space_and_loads_as_single_precision(model, saved):
     size = saved.stat().st_size
     save_model(model, saved, FACTS, half=True)

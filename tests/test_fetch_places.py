@@ -213,31 +213,6 @@ def test_killed_at_any_moment_a_rerun_completes(monkeypatch, tmp_path):
     assert int(done.stdout) > COUNT, "it should have been killed at many moments"
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A function that mounts a disk of so many kB, or resizes it."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = []
-
-    def resize(size):
-        options = f"size={size}k" + (",remount" if mounted else "")
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", options, "lmf-test", str(disk)], capture_output=True
-        )
-        if done.returncode:
-            pytest.skip("this user cannot mount a small disk")
-        mounted.append(size)
-        return disk
-
-    yield resize
-    if mounted:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-@pytest.mark.skipif(
-    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root mounts disks"
-)
 @pytest.mark.parametrize("size", [8, 40])
 @pytest.mark.parametrize("pinned", [True, False], ids=["sizes known", "sizes unknown"])
 def test_a_full_disk_is_reported_and_a_rerun_completes(

@@ -1,8 +1,6 @@
 """The logs of a training: what is in them when, also after a full disk and after a kill."""
 
 import dataclasses
-import shutil
-import subprocess
 from functools import partial
 
 import pytest
@@ -102,21 +100,11 @@ def test_an_emptied_speed_log_does_not_fail_the_stage(tmp_path):
     assert [row.split(",")[0] for row in rows] == ["step", "9", "12"]
 
 
-@pytest.fixture
-def full_disk(tmp_path):
+def test_a_disk_that_fills_up_names_the_log_and_the_next_run_goes_on(small_disk):
     """A disk of 64 KB, nearly all of it taken."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "lmf-test", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("this user cannot mount a small disk")
+    disk = small_disk(64)
     (disk / "ballast").write_bytes(bytes(60_000))
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
-
-
-def test_a_disk_that_fills_up_names_the_log_and_the_next_run_goes_on(full_disk):
-    path, cpu = full_disk / "speed.csv", torch.device("cpu")
+    path, cpu = disk / "speed.csv", torch.device("cpu")
 
     def tick(clock: Stopwatch, step: int) -> None:
         clock.drew(0.0)
@@ -128,6 +116,6 @@ def test_a_disk_that_fills_up_names_the_log_and_the_next_run_goes_on(full_disk):
         ResourceError, match=r"speed\.csv: writing failed \(No space left on device\)"
     ):
         list(map(partial(tick, clock), range(2, 10_000)))
-    (full_disk / "ballast").unlink()
+    (disk / "ballast").unlink()
     tick(Stopwatch(path, cpu, done=10), 11)
     assert steps_of(path) == list(range(1, 12))

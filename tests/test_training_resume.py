@@ -3,13 +3,15 @@
 import dataclasses
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 from safetensors import safe_open
 from small_runs import CONFIG, Killed, noise, run_training
 from small_studies import VARIANT, small_study, train_small
 
-from lmf.core.errors import CheckpointError
+from lmf.core.errors import CheckpointError, ResourceError
 from lmf.core.weights import write_tensors
 from lmf.train import parts
 from lmf.train.state import _completed, latest
@@ -127,3 +129,30 @@ def test_a_killed_run_is_at_the_step_of_its_newest_state(tmp_path):
     with pytest.raises(Killed):
         run_training(tmp_path, noise(2), CONFIG, die_at=7)
     assert parts.step_of(latest(tmp_path)) == 6
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from lmf.core.lock import alone
+
+with alone(Path(sys.argv[1]), lambda: None):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+def test_two_trainings_of_one_variant_do_not_share_a_folder(tmp_path):
+    """The second is refused while the first lives; a killed one holds nothing."""
+    place = small_study(tmp_path)
+    folder = place.run(VARIANT)
+    lock = folder.with_name(f".{VARIANT}.lock")
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock)], stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(ResourceError, match=r"another training is at work in .*: wait"):
+            train_small(place)
+        other.kill()
+    assert not folder.exists()
+    assert train_small(place)["name"] == VARIANT

@@ -57,16 +57,21 @@ def write_text(path: Path | str, text: str) -> None:
 
 
 def write_json(path: Path | str, value: object) -> None:
-    """Write JSON with sorted keys, so that equal values give equal bytes, atomically.
+    """Write JSON, atomically; raises DataError as `json_text` does, and nothing is written."""
+    write_text(path, json_text(path, value))
+
+
+def json_text(path: Path | str, value: object) -> str:
+    """JSON for `path` with sorted keys, so that equal values give equal bytes.
 
     Raises:
-        DataError: NaN or infinity in it, which JSON does not know; nothing is written.
+        DataError: NaN or infinity in it, which JSON does not know.
     """
     try:
         text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     except ValueError as error:
         raise DataError(f"{path}: a value in it would be NaN or infinite; not written") from error
-    write_text(path, text + "\n")
+    return text + "\n"
 
 
 def sha256(path: Path | str) -> str:

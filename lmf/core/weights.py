@@ -14,10 +14,15 @@ def write_tensors(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None
 ) -> None:
     """Write a safetensors file, atomically; ResourceError if the disk is full or says no."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
         # safetensors' own writer hides the system's error; bytes written by Python do not.
-        temporary.write_bytes(save(plain, dict(metadata) if metadata else None))
+        temporary.write_bytes(tensor_bytes(tensors, metadata))
+
+
+def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> bytes:
+    """What a safetensors file of these tensors holds."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return save(plain, dict(metadata) if metadata else None)
 
 
 def check_file(path: Path) -> None:

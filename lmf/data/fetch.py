@@ -6,14 +6,12 @@ in <root>/.partial and moved into place in one step, so a set is there whole or 
 whatever a killed run left is resumed or cleared away by the next one.
 """
 
-import fcntl
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from lmf.core.errors import DataError, ResourceError
+from lmf.core.lock import alone
 from lmf.data.catalog import data_set
 from lmf.data.download import PATIENT, Transfer, require_space
 from lmf.data.entries import Bundled, DataSet, Manual
@@ -58,7 +56,8 @@ def fetch_set(
     try:
         record = _present(entry, root, progress)
         if record is None:
-            with _lock(root, progress):
+            waiting = f"another fetch is working in {root}; waiting until it is done"
+            with alone(root / ".partial" / "lock", lambda: progress.note(waiting)):
                 record = _present(entry, root, progress) or _build(entry, place)
         tidy_archives(entry, root, keep_archives, progress)
     except OSError as error:
@@ -133,17 +132,3 @@ def _by_hand(entry: DataSet, root: Path) -> str:
         f"By hand: put {names} into {root / 'archives'}, or the pictures into "
         f"{root / entry.name / 'HR'}, then run `lmf fetch {entry.name}` again"
     )
-
-
-@contextmanager
-def _lock(root: Path, progress: ProgressSink) -> Iterator[None]:
-    """One fetch at a time works in `root`; the kernel frees the lock of a killed one."""
-    path = root / ".partial" / "lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            progress.note(f"another fetch is working in {root}; waiting until it is done")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -88,6 +88,11 @@ def latency(
     )  # fmt: skip
 
 
+def device_name(device: torch.device) -> str:
+    """The GPU's name, or that of the processor."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+
+
 def cpu_name() -> str:
     """The processor's name as the operating system gives it."""
     listing = Path("/proc/cpuinfo")

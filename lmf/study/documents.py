@@ -9,6 +9,12 @@ COST = (
     "The same numbers with more digits and the weights' sha256: encoders.csv."
 )
 
+FAMILIES = (
+    "Encoders of one family side by side, not equal models: published ones are the full ones, trained "
+    "for far longer; ours are named under the profile's `encoders`. “meets” and “MISMATCH” judge our "
+    "bicubic, which must agree to 0.05 dB before anything else counts."
+)
+
 
 def encoders_markdown(page: Page) -> str:
     """The encoder comparison, what it says, and published and the seed's figures beside it."""
@@ -22,6 +28,7 @@ def encoders_markdown(page: Page) -> str:
     parts.append("## Beside the literature")
     if len(page.published):
         parts.append(layout.to_markdown(layout.published_layout(page.published)))
+        parts.append(FAMILIES)
     else:
         parts.append(
             "No published figure has the same set, scale, protocol and LR source as a row above. "

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from lmf.data.pairs import Pictures
+from lmf.metrics.cost import device_name
 from lmf.study.plan import Speed
 from lmf.study.profile import Profile, model_config, train_config
-from lmf.study.subject import device_name
 from lmf.train.benchmark import measure
 from lmf.train.config import TrainConfig
 from lmf.train.engine import Run

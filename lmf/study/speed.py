@@ -4,15 +4,10 @@ import dataclasses
 
 import torch
 
+from lmf.metrics.cost import device_name
 from lmf.metrics.machine import product_side
 from lmf.study.profile import Profile, of_variant
-from lmf.study.stages.train import (
-    device_name,
-    read_record,
-    training_pictures,
-    training_run,
-    with_vgg,
-)
+from lmf.study.stages.train import read_record, training_pictures, training_run, with_vgg
 from lmf.study.workspace import Workspace
 from lmf.train.benchmark import TrainingSpeed, measure
 from lmf.train.fabric import make_fabric

@@ -9,7 +9,7 @@ import torch
 
 from lmf.checkpoint import OFFICIAL, load_model, read_card
 from lmf.core.files import sha256
-from lmf.metrics.cost import LR_SIZE, SCALE, cpu_name, multiply_adds, parameters
+from lmf.metrics.cost import LR_SIZE, SCALE, device_name, multiply_adds, parameters
 from lmf.model import Lmf
 from lmf.study.evaluate import Upscaler, baseline
 from lmf.study.journal import Facts
@@ -64,8 +64,3 @@ def model_subject(
     )
     model = model.to(device)
     return Subject(facts, lambda image, size: model(image, size=size), model)
-
-
-def device_name(device: torch.device) -> str:
-    """The GPU's name, or that of the processor."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()

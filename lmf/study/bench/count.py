@@ -3,6 +3,9 @@
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from math import ceil
+
+from torch import nn
 
 from lmf.core.config import Config
 from lmf.core.inputs import target_size
@@ -10,6 +13,7 @@ from lmf.deploy.macs import Macs, count_macs
 from lmf.metrics.cost import counted, parameters
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Latents, Lmf, create_model
+from lmf.nets.winograd import TILE, fits
 from lmf.study.bench.plan import Case
 from lmf.study.bench.record import Check, Count
 from lmf.study.bench.subject import Subject
@@ -46,6 +50,27 @@ def cost(case: Case) -> Cost:
         min(by_formula.render, by_formula.render_by_query),
         _check(case.model, case.encoder, case.scale),
     )
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Multiply-adds of the definition that Winograd's convolutions do without."""
+
+    encoder: int
+    head: int
+
+
+def saved_by_winograd(case: Case) -> Saved:
+    """What convolutions in C save, as the "native" path has them, on this very processor."""
+    model, (h, w) = _shapes(case.model, case.encoder), case.input
+    tiles = ceil(h / TILE) * ceil(w / TILE)
+
+    def saved(part: nn.Module) -> int:
+        layers = [one for one in part.modules() if type(one) is nn.Conv2d and fits(one)]
+        each = max(0, 9 * h * w - (TILE + 2) ** 2 * tiles)  # small images gain nothing
+        return sum(one.in_channels * one.out_channels * each for one in layers)
+
+    return Saved(saved(model.encoder), saved(model.head))
 
 
 def _definition(macs: Macs) -> Count:

@@ -78,7 +78,7 @@ class Share(Config):
     """Of the machine's matrix-product rate: operations per second.
 
     They are those of the definition, or those executed where these are fewer: our renderer computes
-    LTE's phase once per LR pixel.
+    LTE's phase once per LR pixel, and C convolves by Winograd's way with a quarter of the products.
     """
 
     total: float

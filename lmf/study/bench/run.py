@@ -16,7 +16,7 @@ from lmf.metrics.cost import cpu_name
 from lmf.metrics.machine import Ceilings, best, measure_ceilings
 from lmf.metrics.memory import peak_memory
 from lmf.render.kernels import best_kernel
-from lmf.study.bench.count import cost
+from lmf.study.bench.count import Saved, cost, saved_by_winograd
 from lmf.study.bench.measure import Budget, Encoded, by_query, encode, render, seconds
 from lmf.study.bench.plan import Case, Plan, Skipped, with_kernel
 from lmf.study.bench.ratios import ratios
@@ -129,9 +129,12 @@ def _time(subject: Subject, encoded: Encoded, case: Case, budget: Budget) -> _Ti
 
 def _row(timed: _Timed, ceilings: Ceilings) -> Row:
     found, spread = cost(timed.case), timed.seconds
-    decoder = found.macs.head + found.macs.latent + found.useful
+    native = timed.case.path == "native"
+    saved = saved_by_winograd(timed.case) if native else Saved(0, 0)
+    decoder = found.macs.head - saved.head + found.macs.latent + found.useful
+    encoder = found.macs.encoder - saved.encoder
     share = Share(
-        total=2 * (found.macs.encoder + decoder) / spread.total.median / ceilings.matmul,
+        total=2 * (encoder + decoder) / spread.total.median / ceilings.matmul,
         decoder=2 * decoder / spread.decoder.median / ceilings.matmul,
         render=2 * found.useful / spread.render.median / ceilings.matmul,
     )

@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from lightning.fabric import Fabric
 
 from lmf.checkpoint import save_model
 from lmf.core.config import plain
-from lmf.core.errors import DataError
+from lmf.core.errors import DataError, ResourceError
 from lmf.core.files import atomic_write, write_json
+from lmf.core.lock import alone
 from lmf.data.fetch import open_set
 from lmf.data.pairs import Pictures, load_pictures
-from lmf.metrics.cost import cpu_name
+from lmf.metrics.cost import device_name
 from lmf.study.profile import Profile, model_config, of_variant
 from lmf.study.progress import fetch_progress
 from lmf.study.stages.validate import Validator
@@ -50,6 +52,7 @@ def train_variant(
         ConfigError: the profile's recipe does not go together with the variant's.
         DataError: the training set is missing or differs from the record of `fetch`.
         InputError: a picture is smaller than the patch. Others: see `train.engine`.
+        ResourceError: another process trains this variant.
     """
     profile = of_variant(profile, variant)
     fabric = make_fabric(device, profile.train.precision)
@@ -57,15 +60,27 @@ def train_variant(
     profile = with_vgg(profile, place, fabric)
     run = training_run(profile, variant, record)
     folder = place.run(variant)
-    with enough_memory(profile.train, fabric.device):
-        pictures = training_pictures(profile, place, fabric.device)
-        validator = Validator(profile, place, fabric.device, folder / "validation")
-    speed = folder / "speed.csv"
-    trained = train(run, pictures, folder, fabric, Watch(validator, on_step, on_row, speed))
-    if fabric.is_global_zero:
-        judged = _judge(trained, validator.bicubic, variant)
-        _write(profile, variant, place, run, record, trained, fabric, judged)
-        shutil.rmtree(folder, ignore_errors=True)
+    with _alone(folder) if fabric.is_global_zero else nullcontext():
+        with enough_memory(profile.train, fabric.device):
+            pictures = training_pictures(profile, place, fabric.device)
+            validator = Validator(profile, place, fabric.device, folder / "validation")
+        speed = folder / "speed.csv"
+        trained = train(run, pictures, folder, fabric, Watch(validator, on_step, on_row, speed))
+        if fabric.is_global_zero:
+            judged = _judge(trained, validator.bicubic, variant)
+            _write(profile, variant, place, run, record, trained, fabric, judged)
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alone(folder: Path) -> AbstractContextManager[None]:
+    """ResourceError if another process trains in `folder`: the two would spoil each other's state."""
+
+    def busy() -> None:
+        raise ResourceError(
+            f"another training is at work in {folder}: wait until it is done, or stop it"
+        )
+
+    return alone(folder.with_name(f".{folder.name}.lock"), busy)
 
 
 def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
@@ -115,11 +130,6 @@ def training_run(profile: Profile, variant: str, record: Mapping[str, object]) -
     model, digest = model_config(profile, variant), str(record["tree_sha256"])
     validation = plain(profile.validation) | {"protocol": profile.protocol}
     return Run(model, profile.train, profile.seed, digest, validation)
-
-
-def device_name(device: torch.device) -> str:
-    """The GPU's or the processor's name."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
 
 
 def read_record(place: Workspace, name: str) -> dict[str, object]:
