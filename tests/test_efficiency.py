@@ -21,7 +21,7 @@ from lmf.study.efficiency_report import write_efficiency
 from lmf.study.figures import png
 from lmf.study.literature import read_published
 from lmf.study.profile import Efficiency, read_profile
-from lmf.study.stages.efficiency import DECODER, count_costs, timing_plan
+from lmf.study.stages.efficiency import DECODER, OTHERS, count_costs, timing_plan
 from lmf.study.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,16 +60,31 @@ def bench() -> Bench:
 
 
 @pytest.fixture(scope="module")
-def costs(tmp_path_factory) -> pd.DataFrame:
+def costs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lmf.study.stages.efficiency.SCALES", (2.0, 4.0, 8.0))
         patch.setattr("lmf.study.stages.efficiency.ENCODER", "edsr-small")
-        return count_costs(Workspace("x", tmp_path_factory.mktemp("costs")))
+        yield count_costs(Workspace("x", tmp_path_factory.mktemp("costs")))
+
+
+def of_one(costs: pd.DataFrame) -> pd.DataFrame:
+    """With the papers' encoder, which is a smaller one here."""
+    return costs[costs["encoder"] == "edsr-small"]
+
+
+def test_other_encoders_are_counted_with_one_model_and_their_decoders_cost_the_same(costs):
+    found = costs[costs["encoder"].isin(OTHERS)].set_index(["encoder", "scale"])
+    assert set(found["model"]) == {"lm-lte"}
+    rdn, swinir = (found.loc[encoder] for encoder in OTHERS)
+    assert (rdn[DECODER] == swinir[DECODER]).all(axis=None)
+    assert (rdn["encoder_macs"] > swinir["encoder_macs"]).all()
 
 
 def test_latent_modulation_saves_at_every_scale(costs):
-    decoder = costs.set_index(["model", "scale"])[["head_macs", "latent_macs", "render_macs"]].sum(
-        axis=1
+    decoder = (
+        of_one(costs)
+        .set_index(["model", "scale"])[["head_macs", "latent_macs", "render_macs"]]
+        .sum(axis=1)
     )
     for family in ("liif", "lte", "ciaosr"):
         assert (decoder[f"lm-{family}"] < decoder[family]).all()
@@ -111,6 +126,9 @@ def test_profile_times_what_it_names():
     plan = timing_plan(SimpleNamespace(efficiency=chosen, seed=3))
     assert plan.timed == grid(("lm-lte", "ciaosr"), chosen.encoders, (2.0, 3.0), chosen.input)
     assert len(plan.timed) == 2 * 3 + 2 * 2
+    more = replace(chosen, more_encoders=("rdn-small",))
+    added = timing_plan(SimpleNamespace(efficiency=more, seed=3)).timed[len(plan.timed) :]
+    assert added == grid(("lm-lte",), ("rdn-small",), (3.0,), chosen.input)
     assert [case.scale for case in plan.memory] == [3.0]
     assert (plan.seed, plan.limit, plan.spend) == (3, 1.0, 0.5)
 
@@ -128,7 +146,8 @@ def circles(figure) -> dict[float, list[float]]:
 def test_circles_of_another_input_stand_on_the_lines_and_the_caption_says_how(bench, costs):
     """Of the same encoder they do; of another one they stand where its own decoder does."""
     found = circles(curve(costs, bench))
-    decoder = costs[costs["scale"] == 8].set_index("model")[DECODER].sum(axis=1) / 1e9
+    decoder = of_one(costs)
+    decoder = decoder[decoder["scale"] == 8].set_index("model")[DECODER].sum(axis=1) / 1e9
     assert found[8] == pytest.approx([decoder["lte"], decoder["lm-lte"]])
     wide = made_up(tuple(replace(case, encoder="edsr-baseline") for case in CASES))
     assert min(circles(curve(costs, wide))[8]) > 1.05 * min(found[8])  # of lm-lte
@@ -188,6 +207,7 @@ def test_profile_study_times_the_papers_comparison_in_minutes():
     chosen = read_profile("study", ROOT).efficiency
     plan = with_kernel(timing_plan(SimpleNamespace(efficiency=chosen, seed=0)), "native")
     assert {case.model for case in plan.timed} == set(MODELS)
-    assert {(case.encoder, case.input) for case in plan.timed} == {("edsr-baseline", (180, 320))}
+    assert {case.encoder for case in plan.timed} == {"edsr-baseline", "rdn", "swinir"}
+    assert {case.input for case in plan.timed} == {(180, 320)}
     assert {case.scale for case in plan.timed} == set(SCALES)
     assert len(plan.timed) * plan.spend < 8 * 60

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lmf.metrics.cost import LR_SIZE
 from lmf.study.bench.record import Bench, Row
 from lmf.study.figures import LIGHT, Theme, canvas, legend, look
-from lmf.study.stages.efficiency import DECODER, ENCODER
+from lmf.study.stages.efficiency import DECODER, ENCODER, of_one_encoder
 
 LARGEST = 500.0
 """Area in square points of the slowest case's circle."""
@@ -32,10 +32,11 @@ def curve(
 ) -> Figure:
     """Multiply-adds of the decoder against scale, a line per model; a circle's area is its runtime.
 
-    costs: of `stages.efficiency.count_costs`, one encoder. published: of `read_published`, whose points
+    costs: of `stages.efficiency.count_costs`. published: of `read_published`, whose points
     are crosses. Circles are of one encoder that was timed, for as many LR pixels as the lines: those of
     another input are scaled, both height and area. `caption` says what is what.
     """
+    costs = of_one_encoder(costs)
     models = list(dict.fromkeys(costs["model"]))
     macs = costs.assign(decoder=costs[DECODER].sum(axis=1) / 1e9)
     with canvas(theme) as (figure, axes):

@@ -17,7 +17,7 @@ from lmf.study.bench.table import COLUMNS, cells, notes, place, skipped_line
 from lmf.study.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
 from lmf.study.figures import save
 from lmf.study.literature import read_published
-from lmf.study.stages.efficiency import DECODER, read_costs, read_timing
+from lmf.study.stages.efficiency import DECODER, of_one_encoder, read_costs, read_timing
 
 SCALE = 4
 """At which, or near which, the stages are shown."""
@@ -112,9 +112,10 @@ def count_layout(costs: pd.DataFrame) -> pd.DataFrame:
     """Parameters and decoder multiply-adds as text: models down, scales across."""
     decoder = costs[DECODER].sum(axis=1) / 1e9
     lines = []
-    for model, group in costs.assign(decoder=decoder).groupby("model", sort=False):
+    groups = costs.assign(decoder=decoder).groupby(["model", "encoder"], sort=False)
+    for (model, encoder), group in groups:
         first = group.iloc[0]
-        line = {"model": model, "encoder": first["encoder"]}
+        line = {"model": model, "encoder": encoder}
         line["parameters"] = layout.count(first["parameters"])
         line["decoder parameters"] = layout.count(first["decoder_parameters"])
         line["encoder (G)"] = layout.number(first["encoder_macs"] / 1e9, 1)
@@ -126,7 +127,7 @@ def count_layout(costs: pd.DataFrame) -> pd.DataFrame:
 
 def published_layout(costs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Published decoder multiply-adds beside ours, in both units that G may stand for."""
-    counts = costs.set_index(["model", "scale"])
+    counts = of_one_encoder(costs).set_index(["model", "scale"])
     lines = []
     for row in published[published["metric"] == METRIC].itertuples():
         ours = counts.loc[(row.method.lower(), row.scale), DECODER].sum()

@@ -55,12 +55,13 @@ class Timing(Config):
 class Efficiency(Config):
     """What the efficiency study times: models, encoders and scales on an LR picture `input` (h, w).
 
-    runs: repetitions of each. limit, spend: seconds that one of them and that all of them may take, see
-    `bench.plan.Plan`.
+    more_encoders: timed with LM-LTE alone at one scale. runs: repetitions of each. limit, spend: seconds
+    that one of them and that all of them may take, see `bench.plan.Plan`.
     """
 
     models: tuple[str, ...] = ("lte", "lm-lte")
     encoders: tuple[str, ...] = ("edsr-small",)
+    more_encoders: tuple[str, ...] = ()
     input: tuple[int, int] = (48, 64)
     scales: tuple[float, ...] = (2.0, 4.0)
     runs: int = 3

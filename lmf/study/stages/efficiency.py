@@ -33,6 +33,12 @@ NUMBERS = (
 ENCODER = "edsr-baseline"
 """The paper's; the decoders of other encoders with as many channels cost the same."""
 
+OTHERS = ("rdn", "swinir")
+"""Encoders that are counted with LM-LTE alone."""
+
+LMLTE, AT = "lm-lte", 4.0
+"""With what a profile's `more_encoders` are timed, and near which scale."""
+
 TIMING = "efficiency"
 """Name of the benchmark among the timings."""
 
@@ -40,12 +46,15 @@ TIMING = "efficiency"
 def count_costs(place: Workspace) -> pd.DataFrame:
     """Parameters and multiply-adds of every model for the paper's input; writes them and returns them.
 
+    All models with `ENCODER`, see `of_one_encoder`, and LM-LTE with `OTHERS`.
+
     Columns: model, encoder, height, width, scale, parameters, decoder_parameters; multiply-adds of the
     stages (encoder_macs, head_macs, latent_macs, render_macs); and for check_height x check_width
     pixels the same count by formula and as torch counts it in both renderers, see `record.Check`.
     """
     records = []
-    for case in grid(MODELS, (ENCODER,), SCALES, LR_SIZE):
+    cases = grid(MODELS, (ENCODER,), SCALES, LR_SIZE) + grid((LMLTE,), OTHERS, SCALES, LR_SIZE)
+    for case in cases:
         if case.path == "dense":
             found = cost(case)
             check = asdict(found.check)
@@ -64,11 +73,21 @@ def count_costs(place: Workspace) -> pd.DataFrame:
     return frame
 
 
+def of_one_encoder(costs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `count_costs` that differ in model and scale alone."""
+    return costs[costs["encoder"] == ENCODER]
+
+
 def timing_plan(profile: Profile) -> Plan:
-    """What the profile times, and the peak memory of LM-LTE at its largest scale."""
+    """What the profile times, and the peak memory of LM-LTE at its largest scale.
+
+    `more_encoders` are timed with LM-LTE alone at one scale: their decoders cost the same.
+    """
     chosen = profile.efficiency
+    near = min(chosen.scales, key=lambda scale: abs(scale - AT))
     timed = grid(chosen.models, chosen.encoders, chosen.scales, chosen.input)
-    ours = [case for case in timed if case.model == "lm-lte" and case.path == "dense"]
+    ours = [case for case in timed if case.model == LMLTE and case.path == "dense"]
+    timed += grid((LMLTE,), chosen.more_encoders, (near,), chosen.input)
     memory = max(ours, key=lambda case: case.scale, default=None)
     return Plan(
         timed,
