@@ -35,7 +35,15 @@ def test_a_wheel_brings_the_released_weights(tmp_path):
     pip = (sys.executable, "-m", "pip", "--quiet")
     run(*pip, "wheel", "--no-deps", "-w", str(tmp_path), str(tmp_path / "source"))
     (wheel,) = tmp_path.glob("*.whl")
-    run(*pip, "install", "--no-deps", "--prefix", str(tmp_path / "env"), str(wheel))
+    run(
+        *pip,
+        "install",
+        "--no-deps",
+        "--ignore-installed",
+        "--prefix",
+        str(tmp_path / "env"),
+        str(wheel),
+    )
     (lib,) = tmp_path.glob("env/lib/python*/site-packages")
     said = run(sys.executable, "-c", ENLARGE, str(lib), cwd=tmp_path, env={"PYTHONPATH": str(lib)})
     names = sorted(path.stem for path in (ROOT / "weights").glob("*.json"))
