@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
-from importlib.metadata import files, version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, files, version
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from torch import Tensor
 from lmf.architecture import ModelConfig
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError
-from lmf.core.files import atomic_write, json_text, sha256, write_json
+from lmf.core.files import atomic_write, flush, json_text, sha256, write_json
 from lmf.core.weights import check_file, load_strictly, tensor_bytes
 from lmf.model import Lmf
 from lmf.official import read_official
@@ -32,7 +33,9 @@ OFFICIAL = ".pth"
 def _released() -> Path:
     """weights/ of the repository, or where its wheel put them."""
     checkout = Path(__file__).parents[1]
-    if not (checkout / "pyproject.toml").is_file():
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "weights"
+    with suppress(PackageNotFoundError):  # a copied folder has none
         for file in files("lmf") or ():
             if file.match("share/lmf/weights/*.json"):
                 return Path(str(file.locate())).resolve().parent
@@ -48,7 +51,8 @@ def save_model(
 ) -> dict[str, Any]:
     """Write `path` (.safetensors) and its card beside it; returns the card.
 
-    Both are on the disk before either takes its place: a full disk leaves the old pair as it was.
+    The card is on the disk before the weights take their place, and follows at once: a full disk
+    leaves the old pair as it was.
 
     facts: what the card says beyond the architecture: name, profile, steps, seed, data and so on.
     half: store fp16, which takes half the space; loading makes fp32 of it again.
@@ -70,9 +74,11 @@ def save_model(
         "torch": torch.__version__,
         "lmf": version("lmf"),
     }
-    with atomic_write(beside) as new_card, atomic_write(path) as new_weights:
+    with atomic_write(beside) as new_card:
         new_card.write_bytes(json_text(beside, card).encode())
-        new_weights.write_bytes(data)
+        flush(new_card)
+        with atomic_write(path) as new_weights:
+            new_weights.write_bytes(data)
     return card
 
 

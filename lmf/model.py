@@ -30,7 +30,7 @@ from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.nets.winograd import fastest
 from lmf.render.cmsr import CmsrTable
 from lmf.render.gather import render_queries, sample_bilinear
-from lmf.render.memory import MAX_PIXELS, Footprint
+from lmf.render.memory import MAX_PIXELS, Footprint, check_output
 from lmf.render.options import Kernel, Options
 from lmf.render.plan import footprint
 from lmf.render.renderer import Renderer
@@ -145,10 +145,12 @@ class Lmf(nn.Module):
     ) -> Tensor:
         """The whole image at `size` (H, W) -> (B, 3, H, W), not clamped.
 
-        paint: paints the windows of cells, by default the fastest painter there is.
+        paint: paints the windows of cells, by default the fastest painter there is. Raises InputError
+        for a size of no pixels, or of more than `upscale` makes by default.
         """
         lr_size = (latents.image.shape[-2], latents.image.shape[-1])
         size = target_size(lr_size, size, None)
+        check_output(size, MAX_PIXELS)
         cell = self.cell(latents.image, size)
         cells = LazyCells(lr_size, lambda start, stop: self.cells(latents, cell, (start, stop)))
         if paint is None and not torch.is_grad_enabled():

@@ -9,6 +9,7 @@ from lmf.architecture import MODELS, with_options
 from lmf.data.pairs import Pictures
 from lmf.train.config import TrainConfig
 from lmf.train.engine import Run, train
+from lmf.train.fabric import make_fabric
 from lmf.train.observe import Watch
 
 CONFIG = TrainConfig(
@@ -50,8 +51,7 @@ def run_training(
     pictures: Pictures,
     config=CONFIG,
     die_at: int | None = None,
-    precision="32-true",
-    accelerator="cpu",
+    fabric: Fabric | None = None,
 ):
     def on_step(step: int, loss: float) -> None:
         if step == die_at:
@@ -60,6 +60,6 @@ def run_training(
     def validate(model, step: int) -> float:
         return float(sum(p.detach().sum() for p in model.parameters()))
 
-    fabric = Fabric(accelerator=accelerator, devices=1, precision=precision)
+    fabric = fabric or make_fabric(pictures.pixels[0].device, config.precision)
     run = Run(MODEL, config, seed=5, data="digest")
     return train(run, pictures, folder, fabric, Watch(validate, on_step))

@@ -17,7 +17,7 @@ from lmf.study.bench.ratios import CLAIM, ratios
 from lmf.study.bench.record import Bench, Row, Seconds, Share, Spread, write_bench
 from lmf.study.bench.run import provenance
 from lmf.study.efficiency_figures import brief, caption, curve, nearest, stages
-from lmf.study.efficiency_report import write_efficiency
+from lmf.study.efficiency_report import ratio_layout, write_efficiency
 from lmf.study.figures import png
 from lmf.study.literature import read_published
 from lmf.study.profile import Efficiency, read_profile
@@ -116,6 +116,16 @@ def test_report_shows_counts_and_timing(bench, costs, tmp_path):
         write_efficiency(place.reports, place.results)
 
 
+def test_ratios_of_several_encoders_stand_side_by_side(bench):
+    assert list(ratio_layout(bench).columns[1:]) == ["lm-lte 12x8 x2 dense", "lm-lte 12x8 x8 dense"]
+    more = made_up((*CASES, replace(CASES[2], encoder="rdn-small")))
+    assert list(ratio_layout(more).columns[1:]) == [
+        "lm-lte edsr-small 12x8 x2 dense",
+        "lm-lte edsr-small 12x8 x8 dense",
+        "lm-lte rdn-small 12x8 x2 dense",
+    ]
+
+
 def test_figures_are_the_same_every_time(bench, costs):
     for draw in (lambda: curve(costs, bench), lambda: curve(costs, None), lambda: stages(bench, 2)):
         assert png(draw()) == png(draw())
@@ -129,7 +139,7 @@ def test_profile_times_what_it_names():
     more = replace(chosen, more_encoders=("rdn-small",))
     added = timing_plan(SimpleNamespace(efficiency=more, seed=3)).timed[len(plan.timed) :]
     assert added == grid(("lm-lte",), ("rdn-small",), (3.0,), chosen.input)
-    assert [case.scale for case in plan.memory] == [3.0]
+    assert [(case.model, case.scale) for case in plan.memory] == [("lm-lte", 3.0), ("ciaosr", 3.0)]
     assert (plan.seed, plan.limit, plan.spend) == (3, 1.0, 0.5)
 
 

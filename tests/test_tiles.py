@@ -152,6 +152,11 @@ def test_outputs_beyond_the_limit_are_refused_with_the_name_of_the_limit(small_m
     model, image = small_model("lm-lte"), torch.rand(1, 3, 4, 4)
     with pytest.raises(InputError, match=r"400000x400000 is more than .*raise max_pixels"):
         model.upscale(image, scale=1e5)
+    with pytest.raises(InputError, match=r"400000x400000 is more than .*raise max_pixels"):
+        model(image, scale=1e5)
+    for name in ("max_memory", "max_pixels"):
+        with pytest.raises(InputError, match=f"{name} is nan: use a finite number"):
+            model.upscale(image, scale=2, **{name: math.nan})
     with pytest.raises(InputError, match="raise max_pixels"):
         model.upscale(image, size=(10, 10), max_pixels=99)
     assert model.upscale(image, size=(10, 10), max_pixels=100).rgb.shape == (1, 3, 10, 10)

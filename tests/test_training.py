@@ -4,10 +4,12 @@ import dataclasses
 
 import pytest
 import torch
+from lightning.fabric import Fabric
 from small_runs import CONFIG, MODEL, Killed, noise, run_training
 
 from lmf.core.errors import CheckpointError, InputError, ResourceError
 from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
+from lmf.train.fabric import _Mixed
 from lmf.train.health import DivergedError
 from lmf.train.objective import Objective
 from lmf.train.schedule import learning_rate
@@ -88,7 +90,7 @@ def test_three_non_finite_losses_end_the_run(tmp_path, pictures, monkeypatch):
         run_training(tmp_path, pictures)
 
 
-def test_one_non_finite_loss_is_skipped(tmp_path, pictures, monkeypatch, caplog):
+def spoil_the_second_loss(monkeypatch) -> None:
     original, calls = Objective.forward, []
 
     def once(*arguments):
@@ -97,14 +99,16 @@ def test_one_non_finite_loss_is_skipped(tmp_path, pictures, monkeypatch, caplog)
         return loss * float("nan") if len(calls) == 2 else loss
 
     monkeypatch.setattr(Objective, "forward", once)
+
+
+def test_one_non_finite_loss_is_skipped(tmp_path, pictures, monkeypatch, caplog):
+    spoil_the_second_loss(monkeypatch)
     trained = run_training(tmp_path, pictures)
     assert "step 2: loss nan" in caplog.text
     assert all(torch.isfinite(p).all() for p in trained.model.parameters())
 
 
-@pytest.mark.parametrize(
-    ("precision", "dtype"), [("32-true", "float32"), ("bf16-mixed", "bfloat16")]
-)
+@pytest.mark.parametrize(("precision", "dtype"), [("fp32", "float32"), ("bf16", "bfloat16")])
 def test_precision_is_that_of_the_convolutions(tmp_path, pictures, monkeypatch, precision, dtype):
     seen = set()
     convolve = torch.nn.Conv2d.forward
@@ -115,8 +119,32 @@ def test_precision_is_that_of_the_convolutions(tmp_path, pictures, monkeypatch, 
         return y
 
     monkeypatch.setattr(torch.nn.Conv2d, "forward", watch)
-    run_training(tmp_path, pictures, precision=precision)
+    run_training(tmp_path, pictures, dataclasses.replace(CONFIG, precision=precision))
     assert seen == {f"torch.{dtype}"}
+
+
+def test_half_precision_leaves_the_pictures_as_they_are(tmp_path, pictures, monkeypatch):
+    """In bfloat16 they would lose half a grey level, and what is learnt with them."""
+    original, seen = Objective.forward, []
+
+    def watch(self, lr, hr, queries):
+        seen.append((lr.dtype, hr.dtype, bool(torch.isin((hr * 255).round() / 255, hr).all())))
+        return original(self, lr, hr, queries)
+
+    monkeypatch.setattr(Objective, "forward", watch)
+    run_training(tmp_path, pictures, dataclasses.replace(CONFIG, precision="bf16"))
+    assert set(seen) == {(torch.float32, torch.float32, True)}
+
+
+def test_fp16_goes_on_after_a_loss_that_is_not_finite(tmp_path, pictures, monkeypatch, caplog):
+    """Its scaler, which a CPU has as well, wants to be asked at every step."""
+    spoil_the_second_loss(monkeypatch)
+    config = dataclasses.replace(CONFIG, precision="fp16")
+    fabric = Fabric(accelerator="cpu", devices=1, plugins=[_Mixed("16-mixed", "cpu")])
+    trained = run_training(tmp_path, pictures, config, fabric=fabric)
+    assert "step 2: loss nan" in caplog.text
+    assert trained.health.skipped == 1
+    assert all(torch.isfinite(p).all() for p in trained.model.parameters())
 
 
 def test_initial_model_is_bilinear(pictures):

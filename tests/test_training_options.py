@@ -75,6 +75,26 @@ def test_half_precision_needs_a_gpu():
         make_fabric(torch.device("cpu"), "fp16")
 
 
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(ResourceError, match="4 processes on a machine with 2 GPUs"):
+        make_fabric(torch.device("cuda"), "bf16")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with pytest.raises(ConfigError, match="4 processes share the devices: say cuda, not cuda:1"):
+        make_fabric(torch.device("cuda:1"), "bf16")
+
+
+def test_a_plain_command_in_a_slurm_job_of_many_tasks_is_one_process(monkeypatch):
+    """srun alone starts several: it says so of the step, sbatch of the job."""
+    monkeypatch.setenv("SLURM_NTASKS", "4")
+    assert make_fabric(torch.device("cpu"), "fp32").world_size == 1
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    with pytest.raises(ConfigError, match="4 processes: say srun --ntasks-per-node"):
+        make_fabric(torch.device("cpu"), "fp32")
+
+
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("CUDA"), RuntimeError("[enforce] can't allocate memory: 8")]
 )

@@ -9,10 +9,11 @@ import sys
 import pytest
 from safetensors import safe_open
 from small_runs import CONFIG, Killed, noise, run_training
-from small_studies import VARIANT, small_study, train_small
+from small_studies import VARIANT, profile_of, small_study, train_small
 
 from lmf.core.errors import CheckpointError, ResourceError
 from lmf.core.weights import write_tensors
+from lmf.study.stages.train import is_trained
 from lmf.train import parts
 from lmf.train.state import _completed, latest
 
@@ -129,6 +130,43 @@ def test_a_killed_run_is_at_the_step_of_its_newest_state(tmp_path):
     with pytest.raises(Killed):
         run_training(tmp_path, noise(2), CONFIG, die_at=7)
     assert parts.step_of(latest(tmp_path)) == 6
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"train": {}, "data": {}}'])
+def test_a_damaged_card_is_that_of_no_finished_training(tmp_path, text):
+    place = small_study(tmp_path)
+    train_small(place)
+    assert is_trained(profile_of(place), VARIANT, place)
+    place.weights(VARIANT).with_suffix(".json").write_text(text)
+    assert not is_trained(profile_of(place), VARIANT, place)
+
+
+def test_all_but_the_weights_is_written_before_them(tmp_path, monkeypatch):
+    """A run that is killed while it writes is not taken for finished."""
+
+    def killed(*arguments):
+        raise Killed
+
+    place = small_study(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("lmf.study.stages.train.save_model", killed)
+        with pytest.raises(Killed):
+            train_small(place)
+    assert not is_trained(profile_of(place), VARIANT, place)
+    timing = place.results / "timing" / f"train-{VARIANT}.json"
+    first = place.curve(VARIANT).read_bytes()
+    assert timing.is_file()
+    assert train_small(place)["name"] == VARIANT
+    assert place.curve(VARIANT).read_bytes() == first
+
+
+def test_the_learning_log_is_there_while_it_learns(tmp_path):
+    place = small_study(tmp_path)
+    kill(place, at=11)
+    written = (place.run(VARIANT) / "log.csv").read_text()
+    train_small(place)
+    assert place.curve(VARIANT).read_text().startswith(written)
+    assert len(written.splitlines()) > 1
 
 
 HOLDER = """

@@ -33,7 +33,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        _flush(temporary)
+        flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
         if error.errno is None or str(error.filename or name) != name:
@@ -45,7 +45,8 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
+    """Have the disk hold what was written; OSError if it cannot."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 

@@ -80,7 +80,7 @@ def check_output(size: tuple[int, int], max_pixels: int) -> None:
     if size[0] * size[1] > max_pixels:
         raise InputError(
             f"an output of {size[1]}x{size[0]} is more than {max_pixels:,} pixels: "
-            "ask for less, or raise max_pixels (--max-pixels)"
+            "ask for less, or raise max_pixels of `upscale` (--max-pixels)"
         )
 
 

@@ -1,11 +1,12 @@
 """What may be asked of upscaling beside the size, and which painter of windows answers it."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
 
-from lmf.core.errors import ConfigError
+from lmf.core.errors import ConfigError, InputError
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
@@ -35,6 +36,10 @@ class Options:
     kernel: Kernel = "auto"
 
     def __post_init__(self) -> None:
+        for name in ("max_memory", "max_pixels"):
+            limit = getattr(self, name)
+            if limit is not None and not math.isfinite(limit):
+                raise InputError(f"{name} is {limit}: use a finite number")
         if self.kernel not in get_args(Kernel):
             valid = ", ".join(get_args(Kernel))
             raise ConfigError(f"kernel {self.kernel!r} is unknown; choose one of: {valid}")

@@ -13,7 +13,7 @@ from lmf.core.files import atomic_write, write_text
 from lmf.study import layout
 from lmf.study.bench.ratios import MEANING
 from lmf.study.bench.record import Bench
-from lmf.study.bench.table import COLUMNS, cells, notes, place, skipped_line
+from lmf.study.bench.table import COLUMNS, cells, notes, skipped_line, where
 from lmf.study.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
 from lmf.study.figures import save
 from lmf.study.literature import read_published
@@ -146,8 +146,7 @@ def published_layout(costs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 def ratio_layout(bench: Bench) -> pd.DataFrame:
     """Ratios as text: what they are down, where across."""
     found = [
-        {"ratio": MEANING[one.name], "at": f"{one.case.model} {place(one.case)} {one.case.path}"}
-        | {"value": f"{one.value:.2f}"}
+        {"ratio": MEANING[one.name], "at": where(one.case, bench), "value": f"{one.value:.2f}"}
         for one in bench.ratios
     ]
     frame = pd.DataFrame(found, columns=["ratio", "at", "value"])

@@ -1,5 +1,6 @@
 """local.yaml: what is true of one machine only. Git ignores it, and no number depends on it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,9 @@ class Local(Config):
 
 
 def mirror_of(root: Path = Path()) -> Path | None:
-    """The machine's local mirror, if local.yaml names one."""
+    """The machine's local mirror, if the variable LMF_MIRROR or local.yaml names one."""
+    if named := os.environ.get("LMF_MIRROR"):
+        return Path(named).expanduser()
     path = root / "local.yaml"
     if not path.exists():
         return None

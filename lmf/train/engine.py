@@ -1,6 +1,5 @@
 """The training loop, all of it in one place."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -162,11 +161,11 @@ def _forward_backward(
 def _update(parts: Parts, taken: Step, config: TrainConfig) -> None:
     """Move weights and their average, unless loss or gradient are not finite.
 
-    With fp16 an infinite gradient is no fault: the loss scaler skips the step and scales less.
+    With fp16 the loss scaler skips such a step by itself, and scales less: it must be asked each time.
     """
     for group in parts.optimizer.param_groups:
         group["lr"] = taken.rate
-    if taken.finite or (config.precision == "fp16" and math.isfinite(taken.loss)):
+    if taken.finite or config.precision == "fp16":
         parts.optimizer.step()
     if taken.finite:
         parts.average.update_parameters(parts.model)

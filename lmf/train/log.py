@@ -6,15 +6,16 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 
 from lmf.core.errors import ResourceError
-from lmf.core.files import write_text
+from lmf.core.files import atomic_write, write_text
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,12 @@ def learning_row(step: int, taken: Step, psnr: float | None) -> dict[str, Any]:
         "grad_norm": round(taken.norm, 4),
         "psnr_val": None if psnr is None else round(psnr, 4),
     }
+
+
+def write_learning(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """The learning log as CSV, whole or not at all."""
+    with atomic_write(path) as temporary:
+        pd.DataFrame(rows).to_csv(temporary, index=False, lineterminator="\n")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from lightning.fabric import Fabric
 
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
-from lmf.train.log import Step, Stopwatch, learning_row
+from lmf.train.log import Step, Stopwatch, learning_row, write_learning
 from lmf.train.state import Progress
 
 
@@ -18,13 +18,15 @@ class Watch:
     """What looks on; none of it changes the result.
 
     validate: PSNR of a model on validation images, at a step. on_step: called with (steps done,
-    loss). on_row: called with each row of the learning log. speed: file of the speed log.
+    loss). on_row: called with each row of the learning log. log, speed: files of the two logs, as far
+    as the training is.
     """
 
     validate: Callable[[Lmf, int], float]
     on_step: Callable[[int, float], None] = lambda step, loss: None
     on_row: Callable[[Mapping[str, Any]], None] = lambda row: None
     speed: Path | None = None
+    log: Path | None = None
 
 
 class Observer:
@@ -59,5 +61,7 @@ class Observer:
         self.clock.lap(done)
         psnr = self.watch.validate(averaged.eval(), done) if due else None
         self.rows.append(learning_row(done, taken, psnr))
+        if self.watch.log is not None:
+            write_learning(self.watch.log, self.rows)
         self.watch.on_row(self.rows[-1])
         self.clock.restart()  # a validation is no training time

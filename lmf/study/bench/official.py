@@ -9,8 +9,7 @@ HeZongyao/LMF, models/lmlte.py and models/lmmlp.py; what it does, in our own wor
     - reads maps by grid sampling, nearest neighbour; those of a hidden layer, scale and shift apart,
       when the layer is reached.
 
-Where ours is simpler it is the faster, too: neighbours and their weights come from `core.ensemble`,
-and the LR image is not added.
+Neighbours and their weights come from `core.ensemble`, and the LR image is not added.
 """
 
 from dataclasses import dataclass
@@ -73,9 +72,9 @@ def _pass(maps: Maps, basis: Basis, mlp: ModulatedMlp, coord: Tensor, cell: Tens
     for i, layer in enumerate(hidden):
         x = layer(x)
         if scale is not None:
-            x *= _read(scale[:, i], grid) + 1
+            x *= _read(scale[:, i], grid).contiguous() + 1
         if shift is not None:
-            x += _read(shift[:, i], grid)
+            x += _read(shift[:, i], grid).contiguous()
         x = x.relu_()
     rgb = last(x).unflatten(1, (4, queries))
     return (rgb * near.weight.mT[..., None]).sum(1)
@@ -84,4 +83,4 @@ def _pass(maps: Maps, basis: Basis, mlp: ModulatedMlp, coord: Tensor, cell: Tens
 def _read(image: Tensor, grid: Tensor) -> Tensor:
     """A map (B, *, h, w) at the nearest pixels of a grid (B, 1, Q, 2) -> (B, Q, *)."""
     read = functional.grid_sample(image.flatten(1, -3), grid, mode="nearest", align_corners=False)
-    return read[:, :, 0].mT.contiguous().unflatten(-1, image.shape[1:-2])
+    return read[:, :, 0].mT.unflatten(-1, image.shape[1:-2])

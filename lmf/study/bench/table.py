@@ -12,7 +12,7 @@ from lmf.study.progress import console as progress
 
 COLUMNS = (
     "model", "encoder", "input", "scale", "path", "decoder par.", "decoder GMACs", "all GMACs",
-    "seconds", "encoder", "head", "latent", "render", "decoder of matmul", "peak",
+    "seconds", "encoder", "head", "latent", "render", "decoder of matmul", "peak", "runs",
 )  # fmt: skip
 
 WIDTH = 200
@@ -34,8 +34,9 @@ def show(bench: Bench, console: Console) -> None:
     console.print(rows)
     ratios = Table("ratio", "at", "value", "goal", title="Ratios within this run")
     for ratio in bench.ratios:
-        at = f"{ratio.case.model} {place(ratio.case)} {ratio.case.path}"
-        ratios.add_row(MEANING[ratio.name], at, f"{ratio.value:.2f}", ratio.goal or "")
+        ratios.add_row(
+            MEANING[ratio.name], where(ratio.case, bench), f"{ratio.value:.2f}", ratio.goal or ""
+        )
     console.print(ratios)
     for one in bench.skipped:
         console.print(skipped_line(one), highlight=False, markup=False)
@@ -62,12 +63,20 @@ def cells(row: Row, peak: int | None) -> list[str]:
         _seconds(spent.render.median),
         f"{100 * row.share.decoder:.0f} %",
         "" if peak is None else f"{peak / 1e6:.0f} MB",
+        str(row.runs),
     ]
 
 
 def place(case: Case) -> str:
     """Input and scale of a case."""
     return f"{case.input[1]}x{case.input[0]} x{case.scale:g}"
+
+
+def where(case: Case, bench: Bench) -> str:
+    """A case in words: its encoder is named where the benchmark has several."""
+    encoders = {row.case.encoder for row in bench.rows}
+    encoder = f" {case.encoder}" if len(encoders) > 1 else ""
+    return f"{case.model}{encoder} {place(case)} {case.path}"
 
 
 def skipped_line(one: Skipped) -> str:
@@ -81,8 +90,8 @@ def notes(bench: Bench) -> Iterator[str]:
     yield (
         f"{by.device}, {by.cpu}, {by.threads} threads, torch {by.torch}, lmf {by.lmf}, "
         f"{by.precision}, batch 1, seed {by.seed}, {by.weights} weights; median [quartiles] of at "
-        f"most {by.runs} runs, {by.limit:g} s a case"
-        + ("" if by.spend is None else f", repeated within {by.spend:g} s")
+        f"most {by.runs} runs after one that warms up, or of that alone where time is short; "
+        f"{by.limit:g} s a case" + ("" if by.spend is None else f", repeated within {by.spend:g} s")
     )
     yield (
         f"ceilings measured in the same run: matrix product {top.matmul / 1e9:.0f} GFLOP/s, "
@@ -90,8 +99,9 @@ def notes(bench: Bench) -> Iterator[str]:
     )
     yield (
         "MACs by the definition, for every HR pixel and neighbour; gather: the original algorithm, "
-        "30,000 queries at a time; official: the same in the steps of the released code, all "
-        "queries in one pass; (n %): timed on n % of the HR pixels and scaled up"
+        "30,000 queries at a time; official: the same in the steps of the released code, up to "
+        "4,147,200 queries in one pass; (n %): timed on n % of the HR pixels and scaled up, of "
+        "official at least, as smaller passes are faster"
     )
 
 

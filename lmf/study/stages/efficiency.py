@@ -79,19 +79,22 @@ def of_one_encoder(costs: pd.DataFrame) -> pd.DataFrame:
 
 
 def timing_plan(profile: Profile) -> Plan:
-    """What the profile times, and the peak memory of LM-LTE at its largest scale.
+    """What the profile times, and the peak memory of each model at one scale, of LM-LTE at the largest.
 
-    `more_encoders` are timed with LM-LTE alone at one scale: their decoders cost the same.
+    `more_encoders` are timed with LM-LTE alone at that scale: their decoders cost the same.
     """
     chosen = profile.efficiency
-    near = min(chosen.scales, key=lambda scale: abs(scale - AT))
+    near, largest = min(chosen.scales, key=lambda scale: abs(scale - AT)), max(chosen.scales)
     timed = grid(chosen.models, chosen.encoders, chosen.scales, chosen.input)
-    ours = [case for case in timed if case.model == LMLTE and case.path == "dense"]
-    timed += grid((LMLTE,), chosen.more_encoders, (near,), chosen.input)
-    memory = max(ours, key=lambda case: case.scale, default=None)
+    memory = tuple(
+        case
+        for case in timed
+        if case.path == "dense"
+        and case.scale in ((near, largest) if case.model == LMLTE else (near,))
+    )
     return Plan(
-        timed,
-        () if memory is None else (memory,),
+        timed + grid((LMLTE,), chosen.more_encoders, (near,), chosen.input),
+        memory,
         runs=chosen.runs,
         limit=chosen.limit,
         spend=chosen.spend,

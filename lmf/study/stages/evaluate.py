@@ -18,6 +18,7 @@ from lmf.study.journal import Journal
 from lmf.study.profile import BASELINES, Crop, Profile
 from lmf.study.rows import write_rows
 from lmf.study.saved import Crops, save_crop
+from lmf.study.sets import open_fetched
 from lmf.study.subject import baseline_subject, model_subject
 from lmf.study.team import ALONE, Team
 from lmf.study.workspace import Workspace
@@ -71,7 +72,7 @@ def evaluate_model(
 def test_tasks(profile: Profile, place: Workspace) -> list[Task]:
     """The profile's test sets, opened, each with its scales and protocol."""
     return [
-        Task(open_set(name, place.data), profile.scales_of(name), profile.protocol_of(name))
+        Task(open_fetched(name, place), profile.scales_of(name), profile.protocol_of(name))
         for name in profile.test_sets
     ]
 

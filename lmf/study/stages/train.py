@@ -3,13 +3,12 @@
 import json
 import logging
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import torch
 from lightning.fabric import Fabric
 
@@ -18,17 +17,17 @@ from lmf.core.config import plain
 from lmf.core.errors import DataError, ResourceError
 from lmf.core.files import atomic_write, write_json
 from lmf.core.lock import alone
-from lmf.data.fetch import open_set
 from lmf.data.pairs import Pictures, load_pictures
 from lmf.metrics.cost import device_name
 from lmf.study.profile import Profile, model_config, of_variant
 from lmf.study.progress import fetch_progress
+from lmf.study.sets import open_fetched
 from lmf.study.stages.validate import Validator
 from lmf.study.workspace import Workspace
 from lmf.train.engine import Run, Trained, train
 from lmf.train.fabric import make_fabric
 from lmf.train.health import DivergedError
-from lmf.train.log import read_speed
+from lmf.train.log import read_speed, write_learning
 from lmf.train.memory import enough_memory
 from lmf.train.observe import Watch
 from lmf.train.vgg import bring_weights
@@ -60,27 +59,38 @@ def train_variant(
     profile = with_vgg(profile, place, fabric)
     run = training_run(profile, variant, record)
     folder = place.run(variant)
-    with _alone(folder) if fabric.is_global_zero else nullcontext():
+    with _alone(folder, fabric):
         with enough_memory(profile.train, fabric.device):
             pictures = training_pictures(profile, place, fabric.device)
             validator = Validator(profile, place, fabric.device, folder / "validation")
-        speed = folder / "speed.csv"
-        trained = train(run, pictures, folder, fabric, Watch(validator, on_step, on_row, speed))
+        logs = folder / "speed.csv", folder / "log.csv"
+        trained = train(run, pictures, folder, fabric, Watch(validator, on_step, on_row, *logs))
         if fabric.is_global_zero:
             judged = _judge(trained, validator.bicubic, variant)
             _write(profile, variant, place, run, record, trained, fabric, judged)
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _alone(folder: Path) -> AbstractContextManager[None]:
-    """ResourceError if another process trains in `folder`: the two would spoil each other's state."""
+@contextmanager
+def _alone(folder: Path, fabric: Fabric) -> Iterator[None]:
+    """ResourceError, in every process, if others train in `folder`: the two would spoil each other."""
+    lock = folder.with_name(f".{folder.name}.lock")
+    with ExitStack() as held:
+        free = True
+        if fabric.is_global_zero:
+            try:
+                held.enter_context(alone(lock, _refuse))
+            except BlockingIOError:
+                free = False
+        if not fabric.broadcast(free):
+            raise ResourceError(
+                f"another training is at work in {folder}: wait until it is done, or stop it"
+            )
+        yield
 
-    def busy() -> None:
-        raise ResourceError(
-            f"another training is at work in {folder}: wait until it is done, or stop it"
-        )
 
-    return alone(folder.with_name(f".{folder.name}.lock"), busy)
+def _refuse() -> None:
+    raise BlockingIOError
 
 
 def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
@@ -96,11 +106,13 @@ def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
         "train": _without_file(plain(run.train)),
         "validation": plain(profile.validation),
     }
-    found = json.loads(card.read_text(encoding="utf-8"))
-    found["train"] = _without_file(found["train"])
     wanted = json.loads(json.dumps(wanted))  # tuples are lists on a card
-    same = all(found.get(name) == value for name, value in wanted.items())
-    return same and found["data"]["tree_sha256"] == run.data
+    with suppress(ValueError, KeyError, TypeError):  # damaged, or of another version
+        found = json.loads(card.read_text(encoding="utf-8"))
+        found["train"] = _without_file(found["train"])
+        same = all(found.get(name) == value for name, value in wanted.items())
+        return bool(same and found["data"]["tree_sha256"] == run.data)
+    return False
 
 
 def _without_file(train: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +134,7 @@ def with_vgg(profile: Profile, place: Workspace, fabric: Fabric) -> Profile:
 def training_pictures(profile: Profile, place: Workspace, device: torch.device) -> Pictures:
     """The training set on `device`; InputError names a picture smaller than the largest patch."""
     smallest = round(profile.train.patch * profile.train.scales[1])
-    return load_pictures(open_set(profile.train_set, place.data).hr, device, smallest)
+    return load_pictures(open_fetched(profile.train_set, place).hr, device, smallest)
 
 
 def training_run(profile: Profile, variant: str, record: Mapping[str, object]) -> Run:
@@ -185,8 +197,7 @@ def _write(
     fabric: Fabric,
     judged: _Judgement,
 ) -> None:
-    with atomic_write(place.curve(variant)) as temporary:
-        pd.DataFrame(trained.rows).to_csv(temporary, index=False, lineterminator="\n")
+    write_learning(place.curve(variant), trained.rows)
     facts = {
         "name": variant,
         "profile": place.profile,
@@ -207,7 +218,6 @@ def _write(
         },
         "licence": WEIGHTS_LICENCE,
     }
-    save_model(trained.model, place.weights(variant), facts)
     work, timing = place.run(variant), place.results / "timing"
     shutil.rmtree(place.validation(variant), ignore_errors=True)
     for picture in sorted((work / "validation").glob("*.png")):
@@ -215,6 +225,7 @@ def _write(
     seconds = sum(row.seconds for row in read_speed(work / "speed.csv"))
     write_json(timing / f"train-{variant}.json", {"seconds": round(seconds, 1)})
     _copy(work / "speed.csv", timing / f"train-{variant}.csv")
+    save_model(trained.model, place.weights(variant), facts)  # last: they say that all is done
 
 
 def _copy(source: Path, target: Path) -> None:

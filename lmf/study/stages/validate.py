@@ -12,11 +12,11 @@ from PIL import Image
 from lmf.core.errors import DataError
 from lmf.core.files import atomic_write
 from lmf.data.degrade import resize_picture
-from lmf.data.fetch import open_set
 from lmf.data.pictures import read_rgb
 from lmf.metrics.quality import psnr
 from lmf.model import Lmf
 from lmf.study.profile import Profile
+from lmf.study.sets import open_fetched
 from lmf.study.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Validator:
         self.protocol, self.scale = profile.protocol, profile.validation.scale
         self.folder = folder
         self.pairs, cubic = [], []
-        for path in open_set(profile.validation.set, place.data).hr:
+        for path in open_fetched(profile.validation.set, place).hr:
             picture = read_rgb(path)
             side = profile.validation.side(*picture.shape[:2])
             top, left = ((n - side) // 2 for n in picture.shape[:2])
