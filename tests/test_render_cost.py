@@ -1,5 +1,6 @@
 """What rendering costs, counted and not timed: products, calls and bytes."""
 
+import shutil
 import weakref
 from collections import Counter
 
@@ -9,8 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+from lmf.core import compiled
 from lmf.model import create_model
 from lmf.render import dense, plan, window
+from lmf.render.kernels import native
 
 WIDTH, DEPTH, WAVES = 16, 8, 16
 
@@ -161,6 +164,37 @@ def test_no_index_is_as_large_as_the_queries(model):
     picks = {name for name in calls if any(k in name for k in ("gather", "index", "take"))}
     assert picks == {"aten.index_select.default"}
     assert calls["aten.index_select.default"] == 8  # two an axis: of windows, and of the LR image
+
+
+def profiled(model, lr_size, scale, monkeypatch):
+    """What rendering by the kernel in C does: ATen calls, which a profiler sees, and those of C."""
+    size = (round(lr_size[0] * scale), round(lr_size[1] * scale))
+    paints, paint = [], native._run
+    with monkeypatch.context() as patch, torch.no_grad():
+        patch.setattr(native, "_run", lambda *job: paints.append(1) or paint(*job))
+        latents = model.encode(torch.rand(1, 3, *lr_size))
+        model.render(latents, size)
+        paints.clear()
+        with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
+            model.render(latents, size)
+    calls = sum(one.count for one in seen.key_averages() if one.key.startswith("aten::"))
+    return calls, len(paints)
+
+
+@pytest.mark.skipif(
+    not any(map(shutil.which, compiled.COMPILERS)), reason="no C compiler on this machine"
+)
+def test_the_kernel_in_c_is_called_once_a_band(model, monkeypatch):
+    """And PyTorch as often for each, whatever the size of the image within one."""
+    small, large = (profiled(model, (4, w), 4, monkeypatch) for w in (4, 30))
+    assert small == large
+    calls, paints = small
+    assert paints == 1
+    assert calls < 370  # a tenth more than it was, those within others counted
+    band_rows = dense.LINE_BANDS * (dense.BAND // 40)
+    more, paints = profiled(model, (3 * band_rows, 40), 4, monkeypatch)
+    assert paints == 3
+    assert more < 3 * calls
 
 
 @pytest.mark.parametrize("scale", [4, 2.5])
