@@ -155,7 +155,7 @@ def test_full_disk_leaves_the_old_file(source, weights, tmp_path, monkeypatch):
     target = tmp_path / "out.png"
     target.write_text("old")
     before = [source(), *tmp_path.iterdir()]
-    monkeypatch.setattr("lmf.core.files._flush", full)
+    monkeypatch.setattr("lmf.core.files.flush", full)
     with pytest.raises(ResourceError, match="No space left on device"):
         upscale_file(source(), target, 2, None, weights, "cpu")
     assert target.read_text() == "old"
