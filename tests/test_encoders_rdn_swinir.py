@@ -16,8 +16,9 @@ from lmf.nets.window_attention import (
     WindowAttention,
     attend,
     from_windows,
-    shift_mask,
+    shift_masks,
     to_windows,
+    window_kinds,
 )
 
 SMALL = {
@@ -128,7 +129,8 @@ def test_windows_equal_global_attention_within_groups(shift: int) -> None:
     attention = WindowAttention(channels, heads=2, side=side)
     nn.init.normal_(attention.relative_position_bias_table)
     x = torch.randn(2, h, w, channels)
-    mask = shift_mask(h, w, side, shift, like=x) if shift else None
+    kinds = window_kinds(h // side, w // side, x.device)
+    mask = shift_masks(side, shift)[kinds] if shift else None
     windows = attention(to_windows(x.roll((-shift, -shift), (1, 2)), side), mask)
     found = from_windows(windows, side, h, w).roll((shift, shift), (1, 2))
 

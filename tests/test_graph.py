@@ -164,7 +164,12 @@ def test_profiles_do_not_touch_each_other(clone):
 
 
 @pytest.mark.parametrize(
-    "how", [signal.SIGKILL, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+    "how",
+    [
+        signal.SIGKILL,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGTERM, marks=pytest.mark.slow),
+    ],
 )
 def test_a_killed_training_is_resumed(clone, how):
     tiny = yaml.safe_load((clone.root / "profiles/tiny.yaml").read_text())

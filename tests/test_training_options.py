@@ -11,6 +11,7 @@ import torch
 from lightning.fabric import Fabric
 from safetensors.torch import load_file, save_file
 from small_runs import CONFIG, MODEL, noise, run_training
+from small_studies import VARIANT, small_study, train_small
 
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError, ResourceError
@@ -58,6 +59,24 @@ def test_two_processes_are_one(tmp_path):
     torch.testing.assert_close(two.pop("losses"), one.pop("losses"), atol=1e-5, rtol=0)
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, atol=1e-4, rtol=0, msg=name)
+
+
+def test_torchrun_runs_the_command(tmp_path):
+    """One writes, and what it writes is what one process alone learns."""
+    one, two = small_study(tmp_path / "one"), small_study(tmp_path / "two")
+    train_small(one)
+    ran = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
+            "-m", "lmf", "train", VARIANT, "--profile", "small", "--device", "cpu",
+        ],
+        cwd=two.root, env=os.environ | {"OMP_NUM_THREADS": "1"}, check=True, capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert (ran.stdout + ran.stderr).count(f"training {VARIANT} of profile small") == 1
+    weights = [load_file(place.weights(VARIANT)) for place in (one, two)]
+    for name, tensor in weights[0].items():
+        torch.testing.assert_close(weights[1][name], tensor, atol=1e-4, rtol=0, msg=name)
 
 
 def test_a_batch_that_does_not_divide_among_processes_is_refused():

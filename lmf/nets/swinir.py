@@ -14,7 +14,13 @@ from torch.nn import functional
 from lmf.core.errors import ConfigError
 from lmf.nets.convolution import Convolve, convolve
 from lmf.nets.encoder import Encoder
-from lmf.nets.window_attention import WindowAttention, from_windows, shift_mask, to_windows
+from lmf.nets.window_attention import (
+    WindowAttention,
+    from_windows,
+    shift_masks,
+    to_windows,
+    window_kinds,
+)
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,8 @@ class ResidualSwinGroup(nn.Module):
 class SwinIr(Encoder):
     """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w), any h, w >= 1."""
 
+    masks: Tensor
+
     def __init__(self, config: SwinIrConfig) -> None:
         super().__init__()
         self.config = config
@@ -122,6 +130,8 @@ class SwinIr(Encoder):
         self.conv_before_upsample = nn.Sequential(
             nn.Conv2d(width, config.out_channels, 3, padding=1), nn.LeakyReLU(inplace=True)
         )
+        masks = shift_masks(config.window, config.window // 2)
+        self.register_buffer("masks", masks, persistent=False)
         self.apply(_initialise)
 
     @property
@@ -162,7 +172,7 @@ class SwinIr(Encoder):
     def _body(self, shallow: Tensor, convolve: Convolve) -> Tensor:
         window = self.config.window
         height, width = shallow.shape[-2:]
-        mask = shift_mask(height, width, window, window // 2, like=shallow)
+        mask = self.masks[window_kinds(height // window, width // window, shallow.device)]
         x = self.patch_embed(_channels_last(shallow))
         for layer in self.layers:
             x = self._run(layer, x, mask, convolve)

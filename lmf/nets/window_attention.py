@@ -34,23 +34,25 @@ def relative_position_index(side: int) -> Tensor:
     return offset_y * (2 * side - 1) + offset_x
 
 
-def shift_mask(height: int, width: int, side: int, shift: int, like: Tensor) -> Tensor:
-    """(n, N, N): 0, or `FORBIDDEN` between pixels that only the cyclic shift made neighbours.
+def shift_masks(side: int, shift: int) -> Tensor:
+    """(4, N, N): 0, or `FORBIDDEN` between pixels that only the cyclic shift made neighbours.
 
-    The image of `height` x `width` pixels is rolled by -`shift`; its last windows then hold pixels
-    of opposite borders. Device and dtype are those of `like`.
+    An image that is rolled by -`shift` holds pixels of opposite borders in its last row and last
+    column of windows; of whatever size it is, there are four kinds of windows, see `window_kinds`.
     """
-    row, column = _region(height, side, shift, like), _region(width, side, shift, like)
-    region = (3 * row[:, None] + column)[None, :, :, None]
-    region = to_windows(region, side).squeeze(-1).squeeze(0)  # (n, N)
+    wrapped = (torch.arange(side) >= side - shift).int()
+    region = torch.stack(
+        [2 * row * wrapped[:, None] + column * wrapped for row in (0, 1) for column in (0, 1)]
+    ).flatten(1)
     apart = region[:, :, None] != region[:, None, :]
-    return apart.to(like.dtype) * FORBIDDEN
+    return apart.float() * FORBIDDEN
 
 
-def _region(size: int, side: int, shift: int, like: Tensor) -> Tensor:
-    """(size,): 0 before the last window, 1 in it, 2 where the roll brought the other border."""
-    position = torch.arange(size, device=like.device)
-    return (position >= size - side).int() + (position >= size - shift).int()
+def window_kinds(rows: int, columns: int, device: torch.device) -> Tensor:
+    """(rows * columns,): 2 in the last row of windows plus 1 in the last column."""
+    row = torch.arange(rows, device=device) == rows - 1
+    column = torch.arange(columns, device=device) == columns - 1
+    return (2 * row[:, None].long() + column.long()).flatten()
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from lmf.core.unpickle import read_pth
 from lmf.core.weights import check_tensors
 from lmf.model import Lmf
 from lmf.nets.swinir import SwinBlock
-from lmf.nets.window_attention import shift_mask
+from lmf.nets.window_attention import shift_masks, window_kinds
 from lmf.official.arguments import official_config
 
 PREFIXES = {
@@ -86,9 +86,9 @@ def _constants(model: Lmf) -> dict[str, Tensor]:
         if isinstance(block, SwinBlock):
             found[f"{name}.attn.relative_position_index"] = block.attn.relative_position_index
             if block.shift:
-                side = TRAINING_SIZE
-                mask = shift_mask(side, side, block.window, block.shift, like=torch.zeros(()))
-                found[f"{name}.attn_mask"] = mask
+                count = TRAINING_SIZE // block.window
+                kinds = window_kinds(count, count, torch.device("cpu"))
+                found[f"{name}.attn_mask"] = shift_masks(block.window, block.shift)[kinds]
     return found
 
 
