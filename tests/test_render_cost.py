@@ -134,6 +134,15 @@ def test_only_the_image_grows_with_the_image(model):
     assert beside[256] < 256 * w * (2 * DEPTH * WIDTH + 2 * WIDTH) * 4 / 2  # half the modulations
 
 
+@pytest.mark.parametrize("family", ["liif", "lte", "ciaosr", "lm-liif", "lm-ciaosr"])
+def test_the_originals_too_work_in_parts(family):
+    """Rendered at once, as the definition has it, twice the rows would take twice the memory."""
+    torch.manual_seed(0)
+    model = create_model(family, encoder="edsr-small", options={"hidden": [24]}).eval()
+    beside = [watch(model, (h, 64), 2).peak - output((h, 64), 2) for h in (64, 128)]
+    assert beside[1] < beside[0] + (64 << 10)
+
+
 @pytest.mark.parametrize(("scale", "megabytes"), [(2, 7.6), (4, 11.4), (8, 33.8)])
 def test_peak_beside_the_image_stays_what_it_is(model, scale, megabytes):
     """A tenth more than it was: who needs more, says so here, and in `render.plan.RENDERER`."""
