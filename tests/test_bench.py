@@ -24,7 +24,7 @@ from lmf.study.bench.count import cost, saved_by_winograd
 from lmf.study.bench.measure import Budget, Decoded, Encoded, by_query, check_limit, probe, seconds
 from lmf.study.bench.official import PASS, render_maps, to_maps
 from lmf.study.bench.plan import Case, Plan, make_plan, with_kernel
-from lmf.study.bench.ratios import GOALS, MEANING
+from lmf.study.bench.ratios import GOALS, MEANING, PEAK
 from lmf.study.bench.record import Check, Spread, read_bench, write_bench
 from lmf.study.bench.run import run_bench
 from lmf.study.bench.subject import make_subject
@@ -96,7 +96,7 @@ def test_record_is_read_back(bench, tmp_path):
 def test_ratios_are_of_the_rows(bench):
     found = {ratio.name: ratio.value for ratio in bench.ratios}
     ours, gathered, official, original, _ = (row.seconds for row in bench.rows)
-    assert set(found) == set(MEANING) - {"peak_gb"}
+    assert set(found) == set(MEANING) - {PEAK}
     assert found["decoder_over_gather"] == gathered.decoder.median / ours.decoder.median
     assert found["total_over_official"] == official.total.median / ours.total.median
     assert found["total_over_original"] == original.total.median / ours.total.median

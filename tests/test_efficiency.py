@@ -109,6 +109,8 @@ def test_report_shows_counts_and_timing(bench, costs, tmp_path):
     assert caption(bench) in text
     assert "![Share of the time that each stage takes](efficiency-stages.png)" in text
     assert "|   encoder |   head |" in text
+    for name in ratio_layout(bench).columns[1:]:
+        assert f"\n- {name}: " in text
     table = pd.read_csv(place.reports / "efficiency.csv")
     assert len(table) == len(costs) + len(bench.rows)
     place.costs.write_text("model\nlte\n")
@@ -116,10 +118,10 @@ def test_report_shows_counts_and_timing(bench, costs, tmp_path):
         write_efficiency(place.reports, place.results)
 
 
-def test_ratios_of_several_encoders_stand_side_by_side(bench):
-    assert list(ratio_layout(bench).columns[1:]) == ["lm-lte 12x8 x2 dense", "lm-lte 12x8 x8 dense"]
+def test_ratios_of_several_encoders_stand_apart(bench):
+    assert list(ratio_layout(bench)["at"]) == ["lm-lte 12x8 x2 dense", "lm-lte 12x8 x8 dense"]
     more = made_up((*CASES, replace(CASES[2], encoder="rdn-small")))
-    assert list(ratio_layout(more).columns[1:]) == [
+    assert list(ratio_layout(more)["at"]) == [
         "lm-lte edsr-small 12x8 x2 dense",
         "lm-lte edsr-small 12x8 x8 dense",
         "lm-lte rdn-small 12x8 x2 dense",

@@ -52,6 +52,7 @@ def curve(
         scales = sorted(macs["scale"].unique())
         axes.set_xticks(scales, [f"×{scale:g}" for scale in scales])
         axes.minorticks_off()
+        axes.margins(x=0.08, y=0.1)  # whole circles
         legend(figure, len(models))
     return figure
 
@@ -124,9 +125,9 @@ def stages(bench: Bench, scale: float, theme: Theme = LIGHT) -> Figure:
         for place, row in enumerate(rows):
             text = brief(row.seconds.total.median)
             axes.annotate(text, (101, place), va="center", fontsize=7)
-        axes.invert_yaxis()
         axes.grid(visible=False)
         axes.set(xlabel=f"share of the time at ×{scale:g} (%)", xlim=(0, 112))
+        axes.set_ylim(len(rows), -1)
         axes.set_xticks(range(0, 101, 20))
         legend(figure, len(STAGES))
     return figure

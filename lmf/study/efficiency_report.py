@@ -11,7 +11,7 @@ import pandas as pd
 
 from lmf.core.files import atomic_write, write_text
 from lmf.study import layout
-from lmf.study.bench.ratios import MEANING
+from lmf.study.bench.ratios import MEANING, PEAK
 from lmf.study.bench.record import Bench
 from lmf.study.bench.table import COLUMNS, cells, notes, skipped_line, where
 from lmf.study.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
@@ -94,6 +94,7 @@ def _document(costs: pd.DataFrame, bench: Bench | None) -> str:
         *(_stages(bench) if bench.rows else ()),
         "Ratios within this run:",
         layout.to_markdown(ratio_layout(bench)),
+        _ratio_lines(bench),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
@@ -144,15 +145,26 @@ def published_layout(costs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 
 
 def ratio_layout(bench: Bench) -> pd.DataFrame:
-    """Ratios as text: what they are down, where across."""
+    """Ratios as text: where down, what they are across; peaks stand with the times already."""
     found = [
-        {"ratio": MEANING[one.name], "at": where(one.case, bench), "value": f"{one.value:.2f}"}
+        {"at": where(one.case, bench), "ratio": _heading(one.name), "value": f"{one.value:.2f}"}
         for one in bench.ratios
+        if one.name != PEAK
     ]
-    frame = pd.DataFrame(found, columns=["ratio", "at", "value"])
-    across = frame.pivot(index="ratio", columns="at", values="value")
-    order = across.reindex(frame["ratio"].unique())[frame["at"].unique()]
+    frame = pd.DataFrame(found, columns=["at", "ratio", "value"])
+    across = frame.pivot(index="at", columns="ratio", values="value")
+    order = across.reindex(frame["at"].unique())[frame["ratio"].unique()]
     return order.fillna("").reset_index().rename_axis(columns=None)
+
+
+def _ratio_lines(bench: Bench) -> str:
+    """What the columns of `ratio_layout` are, as a list."""
+    names = dict.fromkeys(one.name for one in bench.ratios if one.name != PEAK)
+    return "\n".join(f"- {_heading(name)}: {MEANING[name]}" for name in names)
+
+
+def _heading(ratio: str) -> str:
+    return ratio.replace("_", " ")
 
 
 def _agreeing(costs: pd.DataFrame) -> int:

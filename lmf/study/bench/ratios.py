@@ -8,6 +8,8 @@ from lmf.metrics.machine import Ceilings
 from lmf.study.bench.plan import Case, Precision, Queried
 from lmf.study.bench.record import Memory, Ratio, Row
 
+PEAK = "peak_gb"
+
 MEANING = {
     "decoder_over_official": "decoder in the steps of the released code / ours, seconds",
     "decoder_over_gather": "decoder by gathering / ours, seconds",
@@ -19,7 +21,7 @@ MEANING = {
     "decoder_share": "decoder, of the machine's matrix-product rate",
     "render_share": "render stage, of the machine's matrix-product rate",
     "render_over_bound": "render stage / the larger of bytes at copy rate and operations at matmul rate",
-    "peak_gb": "peak memory above weights and input, 10^9 bytes",
+    PEAK: "peak memory above weights and input, 10^9 bytes",
 }
 
 _PAPERS, _SMALL = (180, 320), (48, 64)
@@ -35,8 +37,8 @@ GOALS: Mapping[Place, str] = {
     ("decoder_share", _PAPERS, 4): ">= 0.45 on two CPU cores",
     ("render_share", _PAPERS, 4): ">= 0.35 on two CPU cores",
     ("render_over_bound", _PAPERS, 4): "<= 3 on a GPU",
-    ("peak_gb", _PAPERS, 12): "<= 1.0 on a CPU",
-    ("peak_gb", (1024, 1024), 8): "<= 6 on a CPU",
+    (PEAK, _PAPERS, 12): "<= 1.0 on a CPU",
+    (PEAK, (1024, 1024), 8): "<= 6 on a CPU",
 }
 """What the renderer is held to: LM-LTE with EDSR-baseline in fp32, by name, input and scale."""
 
@@ -63,7 +65,7 @@ def ratios(
         if case.model.startswith("lm-") and case.path not in get_args(Queried)
         for name, value in _of(row, by_case, ceilings, precision)
     ]
-    found += [("peak_gb", one.case, one.peak / 1e9) for one in memory]
+    found += [(PEAK, one.case, one.peak / 1e9) for one in memory]
     goals = dict(GOALS)
     if gpu:
         goals |= {_claimed(found, precision): CLAIM}
