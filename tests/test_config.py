@@ -12,8 +12,8 @@ from lmf.core.errors import ConfigError
 from lmf.data.catalog import data_set
 from lmf.nets.cross_scale import CrossScaleConfig
 from lmf.study.ablations import ABLATIONS
-from lmf.study.params import read_params, weights_of, workspace
-from lmf.study.profile import model_config, read_profile, train_config
+from lmf.study.params import Params, read_params, weights_of, workspace
+from lmf.study.profile import model_config, of_variant, read_profile, train_config
 from lmf.train.vgg import URL
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -94,6 +94,37 @@ def test_every_profile_and_variant_is_valid(name):
     for variant in (*profile.encoders, *ABLATIONS):
         model_config(profile, variant)
         train_config(profile, variant)
+
+
+def test_the_cell_is_held_at_the_largest_scale_of_training():
+    profile = read_profile("study", ROOT)
+    assert model_config(profile, "rdn").max_scale == 4
+    wide = replace(profile, train=replace(profile.train, scales=(1.0, 8.0)))
+    assert model_config(wide, "rdn").max_scale == 8
+    told = replace(wide, model={"max_scale": 6.0})
+    assert model_config(told, "rdn").max_scale == 6
+
+
+def test_a_variant_under_another_seed_is_the_same_but_for_that():
+    profile = read_profile("study", ROOT)
+    for name in ("rdn", "no-position"):
+        other = of_variant(profile, f"{name}-seed7")
+        assert other == replace(of_variant(profile, name), seed=7)
+        assert model_config(profile, f"{name}-seed7") == model_config(profile, name)
+    with pytest.raises(ConfigError, match="rdn-seed0: 0 is the seed of rdn itself"):
+        of_variant(profile, "rdn-seed0")
+    with pytest.raises(ConfigError, match="unknown variant 'rnd', did you mean rdn"):
+        of_variant(profile, "rnd-seed1")
+    with pytest.raises(ConfigError, match="seed is 4294967296"):
+        of_variant(profile, "rdn-seed4294967296")
+
+
+def test_names_of_trainings_are_sorted_out():
+    params = Params("quick", (), ("rdn", "rdn-seed1", "no-position", "swinir-seed1", "typo"), ())
+    profile = read_profile("quick", ROOT)
+    assert params.encoders(profile) == ["rdn"]
+    assert params.repeats(profile) == ["rdn-seed1"]  # of swinir there is nothing to compare with
+    assert params.trainings(profile) == ["rdn", "no-position", "rdn-seed1"]
 
 
 def test_an_ablation_of_the_training_changes_the_loss_and_nothing_else():

@@ -191,6 +191,31 @@ def test_a_broken_compiler_is_a_reason(fresh, monkeypatch, tmp_path, script, rea
         native.renderer()
 
 
+def test_a_damaged_library_is_made_again(fresh, monkeypatch, tmp_path):
+    native.renderer()
+    (made,) = fresh.iterdir()
+    compiled.attempt.cache_clear()
+    monkeypatch.setattr(compiled, "user_cache_path", lambda name: tmp_path)
+    damaged = tmp_path / made.name
+    damaged.write_bytes(b"")
+    assert native.renderer().lmf_paint
+    assert damaged.stat().st_size > 0
+
+
+def test_a_user_without_a_home_is_a_reason(fresh, monkeypatch):
+    def homeless(name):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(compiled, "user_cache_path", homeless)
+    with pytest.raises(CompilationError, match="no folder for what is compiled: Could not"):
+        native.renderer()
+
+
+def test_a_missing_source_is_a_reason(fresh):
+    with pytest.raises(CompilationError, match="no_such_file"):
+        compiled.library("lmf.nets", "no_such_file.c")
+
+
 def test_a_full_disk_is_a_reason(fresh, monkeypatch):
     fresh.parent.joinpath("lmf").write_text("a file where the folder should be")
     with pytest.raises(CompilationError, match="cannot write"):

@@ -9,7 +9,7 @@ import pytest
 from lmf.core.errors import DataError
 from lmf.metrics.protocol import PROTOCOLS
 from lmf.study import findings, layout, literature
-from lmf.study.tables import ablation_table, check, difference_table, encoder_table
+from lmf.study.tables import ablation_table, check, difference_table, encoder_table, spread_table
 
 LEVEL = {"bicubic": 0.0, "edsr-baseline": 0.5, "rdn": 0.25, "no-position": 0.375}
 PICTURES = {"a": 24.0, "b": 28.0, "c": 32.0, "d": 36.0}
@@ -48,6 +48,23 @@ def test_differences_are_paired(rows):
     assert set(gains["model"]) == {"edsr-baseline", "rdn"}
     for column in ("difference", "difference_low", "difference_high"):
         np.testing.assert_allclose(gains[column], gains["model"].map(LEVEL), atol=1e-12)
+
+
+def test_the_spread_over_seeds_is_that_of_the_means(rows):
+    again = rows[rows["model"] == "rdn"].assign(model="rdn-seed1", seed=1)
+    again["psnr"] -= 0.25
+    both = pd.concat([rows, again], ignore_index=True)
+    table = spread_table(both, {"rdn": ["rdn", "rdn-seed1"]})
+    means = encoder_table(rows, ["rdn"])
+    np.testing.assert_allclose(table["psnr_high"], means["psnr"])
+    np.testing.assert_allclose(table["spread"], 0.25)
+    assert set(table["trainings"]) == {2}
+    longer = both.assign(steps=both["steps"].mask(both["model"] == "rdn-seed1", 9))
+    with pytest.raises(DataError, match="may not mix steps"):
+        spread_table(longer, {"rdn": ["rdn", "rdn-seed1"]})
+    lacking = both[(both["model"] != "rdn-seed1") | (both["image"] != both["image"].iloc[0])]
+    with pytest.raises(DataError, match="were not scored alike"):
+        spread_table(lacking, {"rdn": ["rdn", "rdn-seed1"]})
 
 
 def test_ablation_is_relative_to_the_full_model(rows):

@@ -8,7 +8,7 @@ from lightning.fabric import Fabric
 from small_runs import CONFIG, MODEL, Killed, noise, run_training
 
 from lmf.core.errors import CheckpointError, InputError, ResourceError
-from lmf.data.pairs import Pictures, draw_batch, load_pictures, stream
+from lmf.data.pairs import Pictures, draw_batch, load_pictures, step_seed, stream
 from lmf.train.fabric import _Mixed
 from lmf.train.health import DivergedError
 from lmf.train.objective import Objective
@@ -164,7 +164,18 @@ def test_batches_depend_on_seed_and_step_alone(pictures):
     assert torch.equal(first.hr, again.hr)
     assert torch.equal(first.lr, again.lr)
     assert first.hr.shape != other.hr.shape or not torch.equal(first.hr, other.hr)
+    reseeded = draw_batch(pictures, stream(1, 7), **settings)
+    assert first.hr.shape != reseeded.hr.shape or not torch.equal(first.hr, reseeded.hr)
     assert first.lr.shape == (3, 3, 5, 5)
+
+
+def test_no_step_of_a_seed_is_one_of_another():
+    """PyTorch's generator on a CPU reads 32 bits of a seed."""
+    assert [step_seed(0, step) for step in (0, 7)] == [0, 7]
+    million = {seed: {step_seed(seed, step) >> 20 for step in (0, 999_999)} for seed in range(50)}
+    assert len(set().union(*million.values())) == 50
+    one, two = (torch.rand(3, generator=stream(seed, 7)) for seed in (1, 2))
+    assert not torch.equal(one, two)
 
 
 def test_learning_rate_rises_then_falls():

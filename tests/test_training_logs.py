@@ -51,6 +51,22 @@ def test_validation_is_made_when_due_however_often_the_log_is(tmp_path, log_ever
     assert steps_of(tmp_path / "speed.csv") == logged
 
 
+@pytest.mark.parametrize("die_at", [None, 5])
+def test_the_log_holds_the_steepest_gradient_since_the_row_before(tmp_path, die_at):
+    """Also of the steps before a kill."""
+    every = dataclasses.replace(CONFIG, log_every=1)
+    norms = {row["step"]: row["grad_norm"] for row in run_logged(tmp_path / "a", every)[0].rows}
+    few = dataclasses.replace(CONFIG, log_every=4, validate_every=9)
+    if die_at is not None:
+        with pytest.raises(Killed):
+            run_logged(tmp_path / "b", few, die_at)
+    rows = run_logged(tmp_path / "b", few)[0].rows
+    expected = {
+        end: max(norms[k] for k in range(start, end + 1)) for start, end in ((1, 4), (5, 8))
+    }
+    assert {row["step"]: row["grad_norm"] for row in rows} == {**expected, 9: norms[9]}
+
+
 @pytest.mark.parametrize("die_at", [2, 5, 8])
 def test_a_resumed_run_times_no_step_twice(tmp_path, die_at):
     with pytest.raises(Killed):

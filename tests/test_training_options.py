@@ -188,6 +188,9 @@ def test_perceptual_loss_is_a_distance_that_trains_the_image_alone(vgg):
     loss(sr, hr).backward()
     assert sr.grad.abs().sum() > 0
     assert all(p.grad is None for p in loss.parameters())
+    with torch.autocast("cpu", torch.bfloat16):
+        half = loss(sr, hr)
+    assert torch.equal(loss(sr, hr), half)
 
 
 def test_the_perceptual_term_adds_to_the_loss(tmp_path, vgg):

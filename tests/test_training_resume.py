@@ -1,21 +1,18 @@
 """What an interrupted training may go on as, and what is refused."""
 
 import dataclasses
-import json
 import re
 import subprocess
 import sys
 
 import pytest
-from safetensors import safe_open
 from small_runs import CONFIG, Killed, noise, run_training
 from small_studies import VARIANT, profile_of, small_study, train_small
 
 from lmf.core.errors import CheckpointError, ResourceError
-from lmf.core.weights import write_tensors
 from lmf.study.stages.train import is_trained
-from lmf.train import parts
-from lmf.train.state import _completed, latest
+from lmf.train import engine, parts
+from lmf.train.state import latest
 
 
 def kill(place, at: int) -> None:
@@ -51,42 +48,21 @@ def test_another_protocol_is_refused_by_name(tmp_path):
         train_small(place)
 
 
-def rewrite(path, change) -> None:
-    """Change what a state says of itself."""
-    with safe_open(path, framework="pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        about = json.loads(file.metadata()["state"])
-    change(about)
-    write_tensors(path, tensors, {"state": json.dumps(about)})
+def test_a_variant_is_trained_again_under_another_seed(tmp_path):
+    place = small_study(tmp_path)
+    one, two = train_small(place), train_small(place, f"{VARIANT}-seed1")
+    assert (one["seed"], two["seed"]) == (0, 1)
+    assert one["sha256"] != two["sha256"]
+    assert is_trained(profile_of(place), f"{VARIANT}-seed1", place)
 
 
-def test_a_state_of_the_first_format_is_gone_on_from(tmp_path):
-    """It has no validation, and of what went wrong only the skipped steps."""
-    train_small(small_study(tmp_path / "whole"))
-    place = small_study(tmp_path / "cut")
-    kill(place, at=10)
-
-    def first(about):
-        del about["run"]["validation"]
-        kept = ("step", "rows", "skipped", "skipped_in_a_row", "scaler")
-        about["progress"] = {name: about["progress"][name] for name in kept}
-
-    rewrite(latest(place.run(VARIANT)), first)
-    train_small(place)
-    weights = [tmp_path / name / f"results/small/weights/{VARIANT}" for name in ("whole", "cut")]
-    for suffix in (".safetensors", ".json"):
-        one, two = (path.with_suffix(suffix).read_bytes() for path in weights)
-        assert one == two
-
-
-def test_a_checksum_that_old_states_lack_makes_no_difference():
-    term = {"weight": 0.1, "weights": "vgg.pth"}
-    old = {"train": {"lr": 1, "perceptual": dict(term)}}
-    new = {"train": {"lr": 1, "perceptual": term | {"sha256": "12"}}, "validation": {"crop": 3}}
-    assert _completed(old, new) == new
-    assert _completed({"train": {"perceptual": None}}, {"train": {"perceptual": None}}) == {
-        "train": {"perceptual": None}
-    }
+def test_a_run_of_other_numerics_is_refused(tmp_path, monkeypatch):
+    place = small_study(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "NUMERICS", 1)
+        kill(place, at=10)
+    with pytest.raises(CheckpointError, match=r"differs in numerics \(1, now 2\)"):
+        train_small(place)
 
 
 def test_what_went_wrong_is_remembered(tmp_path, monkeypatch):

@@ -167,9 +167,18 @@ def test_what_a_format_cannot_hold_is_refused_before_any_work(source, tmp_path):
         ("RGBA", "out.jpg", "cannot write mode RGBA as JPEG; use .png"),
         ("I;16", "out.webp", "WEBP cannot hold 16 bits"),
         ("RGB", "out.psd", "unknown picture format '.psd'"),
+        ("RGB", "out.ico", "ICO holds icons of its own sizes; use .png"),
     ]:
         with pytest.raises(InputError, match=said):
             upscale_file(source(mode), tmp_path / name, 2, None, tmp_path / "no.safetensors", "cpu")
+
+
+@pytest.mark.parametrize("name", ["out.webp", "out.gif", "out.sgi", "out.avif"])
+def test_sizes_that_a_format_cannot_hold_are_refused_before_any_work(source, tmp_path, name):
+    picture = source()
+    for size in ("70000x9", "14x70000"):
+        with pytest.raises(InputError, match=r"out\..*: .*; use \.png"):
+            upscale_file(picture, tmp_path / name, None, size, tmp_path / "no.safetensors", "cpu")
 
 
 def test_pictures_of_a_set_keep_their_brightness_whatever_their_depth(source):

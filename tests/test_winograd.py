@@ -12,7 +12,7 @@ from lmf.core.errors import ConfigError
 from lmf.model import create_model
 from lmf.nets.convolution import convolve, new_image
 from lmf.nets.encoders import create_encoder, encoder_config
-from lmf.nets.winograd import fastest, fits, why_not, winograd
+from lmf.nets.winograd import _both_axes, fastest, fits, why_not, winograd
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, compiled.COMPILERS)), reason="no C compiler on this machine"
@@ -132,6 +132,57 @@ def test_other_convolutions_are_left_to_pytorch(layer):
     x = torch.randn(1, layer.in_channels, 9, 9)
     assert not fits(layer)
     assert torch.equal(winograd(layer, x, relu=True), layer(x).relu())
+
+
+@torch.no_grad()
+def test_images_that_are_not_the_layers_are_left_to_pytorch():
+    """C would read or write beside them."""
+    layer, x, other = make((1, 32, 32, 9, 9))
+    with pytest.raises(RuntimeError, match="to have 32 channels, but got 64"):
+        winograd(layer, torch.randn(1, 64, 9, 9))
+    with pytest.raises(RuntimeError, match="must match"):
+        winograd(layer, x, add=other[..., :4])
+    one = other[:, :1]
+    assert torch.equal(winograd(layer, x, add=one), one + layer(x))
+    assert torch.equal(winograd(layer, x, add=other.double()), other.double() + layer(x))
+    by_channel = torch.zeros(1, 32, 9, 9)
+    winograd(layer, x, out=by_channel)
+    assert torch.equal(by_channel, layer(x))
+    pruned = make((1, 32, 32, 9, 9))[0]
+    pruned.weight = nn.Parameter(pruned.weight[:, :16].clone())
+    assert not fits(pruned)
+
+
+@torch.no_grad()
+def test_what_is_kept_is_on_the_cpu_whatever_the_default_is():
+    _both_axes.cache_clear()
+    layer, x, _ = make((1, 32, 32, 9, 9))
+    with torch.device("meta"):
+        found = winograd(layer, x)
+    torch.testing.assert_close(found, layer(x))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.trace:DeprecationWarning")
+@torch.no_grad()
+def test_a_trace_is_of_pytorch():
+    """Of C it would keep the numbers of the one picture that it was made with."""
+    said = []
+    torch.jit.trace(lambda x: said.append(why_not(x)) or x + 1, torch.rand(1, 32, 4, 4))
+    assert "watches" in said[0]
+
+
+@torch.no_grad()
+def test_a_stream_is_made_as_its_rows_are_asked_for():
+    torch.manual_seed(0)
+    model = create_model("lm-lte", encoder="edsr-baseline").eval()
+    image = torch.rand(1, 3, 9, 9)
+    stream = model.stream(image, scale=2)
+    with FlopCounterMode(display=False):
+        rows = torch.cat([part.rgb for part in stream], dim=2)
+    assert stream.rendering.convolutions == "torch"
+    torch.testing.assert_close(
+        rows, model.upscale(image, scale=2, kernel="dense").rgb, atol=5e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("name", ["edsr-baseline", "rdn-light", "swinir-small"])

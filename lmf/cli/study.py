@@ -65,7 +65,7 @@ def plan(
 
         speeds = measure_training(
             settings,
-            [*params.encoders(settings), *params.ablations()],
+            params.trainings(settings),
             choose_device(device),
             place.data,
             say=lambda line: typer.echo(line, err=True),
@@ -148,6 +148,7 @@ def report(profile: ProfileOption = None) -> None:
         params.ablations(),
         settings.base,
         settings.scope,
+        params.repeats(settings),
     )
     for path in written:
         typer.echo(path)

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -43,7 +44,8 @@ def why_not(
     for dtype in dtypes:
         if dtype != torch.float32:
             return f"it computes in float32, not in {str(dtype).removeprefix('torch.')}"
-    if is_in_torch_dispatch_mode() or torch.compiler.is_compiling():
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined]
+    if is_in_torch_dispatch_mode() or torch.compiler.is_compiling() or tracing:
         return "something watches PyTorch's operations, a counter or a compiler, and C has none"
     found = attempt(package, *names)
     return found if isinstance(found, str) else None
@@ -71,7 +73,7 @@ def attempt(package: str, *names: str) -> ctypes.CDLL | str:
     """
     try:
         return _compiled(package, *names)
-    except (CompilationError, ResourceError) as error:
+    except (CompilationError, ResourceError, OSError) as error:
         return str(error)
 
 
@@ -82,14 +84,20 @@ def _compiled(package: str, *names: str) -> ctypes.CDLL:
     source = b"\n".join(files(package).joinpath(name).read_bytes() for name in names)
     target = _run([compiler, *FLAGS, "-dM", "-E", "-xc", os.devnull])  # all that it is built for
     key = sha256(b"\0".join((source, target, " ".join(FLAGS).encode()))).hexdigest()[:16]
-    path = user_cache_path("lmf") / f"{Path(names[-1]).stem}-{key}.so"
+    path = _cache() / f"{Path(names[-1]).stem}-{key}.so"
+    if path.exists():
+        with suppress(OSError):  # a damaged file is made again
+            return ctypes.CDLL(str(path))
+    with atomic_write(path) as temporary:
+        _run([compiler, *FLAGS, "-xc", "-", "-o", str(temporary)], source)
+    return ctypes.CDLL(str(path))
+
+
+def _cache() -> Path:
     try:
-        if not path.exists():
-            with atomic_write(path) as temporary:
-                _run([compiler, *FLAGS, "-xc", "-", "-o", str(temporary)], source)
-        return ctypes.CDLL(str(path))
-    except OSError as error:
-        raise CompilationError(f"{path}: {error}") from error
+        return user_cache_path("lmf")
+    except RuntimeError as error:  # a user without a home
+        raise CompilationError(f"no folder for what is compiled: {error}") from error
 
 
 def _run(command: list[str], given: bytes = b"") -> bytes:

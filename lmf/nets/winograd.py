@@ -1,7 +1,7 @@
 """3x3 convolutions on a CPU with a quarter of the products, and what follows them, written in C.
 
 See `winograd.c`. It is compiled when it is first needed, for the very processor. Results differ from
-PyTorch's by rounding alone.
+PyTorch's by rounding alone; a number that is not finite spoils the 4x4 pixels that it is computed with.
 """
 
 import ctypes
@@ -79,7 +79,7 @@ def winograd(
         return convolve(layer, x, relu=relu, add=add, scale=scale, out=out)
     if reason := why_not(x):
         raise ConfigError(f"no Winograd convolution: {reason}; use PyTorch's")
-    if not fits(layer):
+    if not fits(layer) or not _agree(layer, x, add, out):
         return convolve(layer, x, relu=relu, add=add, scale=scale, out=out)
     batch, inputs, height, width = x.shape
     if out is None:
@@ -115,6 +115,18 @@ def fits(layer: nn.Conv2d) -> bool:
         and (layer.padding, layer.padding_mode, layer.groups) == ((1, 1), "zeros", 1)
         and layer.in_channels % LANES == 0
         and layer.out_channels % _wide() == 0
+        and layer.weight.shape == (layer.out_channels, layer.in_channels, 3, 3)
+        and (layer.bias is None or layer.bias.dtype == layer.weight.dtype == torch.float32)
+    )
+
+
+def _agree(layer: nn.Conv2d, x: Tensor, add: Tensor | None, out: Tensor | None) -> bool:
+    """Whether the images are those of the layer; PyTorch says what is wrong, or makes do with them."""
+    expected = (len(x), layer.out_channels, *x.shape[2:])
+    return (
+        x.shape[1] == layer.in_channels
+        and all(t is None or (t.shape, t.dtype) == (expected, x.dtype) for t in (add, out))
+        and (out is None or _by_pixel(out)[0] is out)
     )
 
 
@@ -138,6 +150,7 @@ def _both_axes() -> Tensor:
             [0, 0, 1],
         ],
         dtype=torch.float64,
+        device="cpu",  # whatever the default is: it is kept
     )
     return torch.kron(g, g).float()
 

@@ -91,10 +91,10 @@ class Stream(Iterator[Rows]):
         self._model, self._image = model, image
         with torch.no_grad():
             self._painted = model.renderer.choose(options)
-            self._convolve = fastest(image) if options.kernel in ("auto", "native") else convolve
-        self._encoding: Encoding = model
-        if options.dtype == torch.bfloat16:
-            self._encoding, self._convolve = Half(model), convolve
+        half = options.dtype == torch.bfloat16
+        self._encoding: Encoding = Half(model) if half else model
+        self._in_c = options.kernel in ("auto", "native") and not half
+        self._convolve: Convolve = convolve
         self._plan = model.footprint(image, size, streamed=streamed)
         self._cells: LazyCells | TiledCells | None = None
         self._rows = fit(self._start, self._plan, options.max_memory)
@@ -135,6 +135,7 @@ class Stream(Iterator[Rows]):
         self._cells = None  # what a larger side has left
         model, image, size = self._model, self._image, self.size
         cell, paint = model.cell(image, size), self._painted.painter
+        self._convolve = fastest(image) if self._in_c else convolve  # as it is where rows are made
         self._cells = encoded(self._encoding, image, cell, side, self._plan, self._convolve)
         yield from model.renderer.rows(self._cells, image, size, cell, paint=paint, first=first)
 

@@ -24,7 +24,15 @@ def encoders_markdown(page: Page) -> str:
             layout.set_caption(page.encoders, set_),
             layout.to_markdown(layout.encoder_layout(page.encoders, set_)),
         ]
-    parts += [INTERVALS, COST, *page.in_full["bicubic"], *page.in_full[page.base], *page.cautions]
+    parts += [
+        _brackets(page),
+        COST,
+        *page.in_full["bicubic"],
+        *page.in_full[page.base],
+        *page.cautions,
+    ]
+    if len(page.spread):
+        parts += ["## Under other seeds", layout.to_markdown(layout.spread_layout(page.spread))]
     parts.append("## Beside the literature")
     if len(page.published):
         parts.append(layout.to_markdown(layout.published_layout(page.published)))
@@ -51,7 +59,7 @@ def ablation_markdown(page: Page) -> str:
             layout.to_markdown(layout.ablation_layout(page.ablation, set_)),
         ]
     findings = page.in_full[f"the full {page.base}"]
-    return _join([*parts, INTERVALS, *findings, *page.left_out, *page.cautions])
+    return _join([*parts, _brackets(page), *findings, *page.left_out, *page.cautions])
 
 
 def encoders_latex(page: Page) -> str:
@@ -59,7 +67,7 @@ def encoders_latex(page: Page) -> str:
     return "\n".join(
         layout.to_latex(
             layout.encoder_lines(page.encoders, set_),
-            f"Encoder comparison: {layout.set_caption(page.encoders, set_)}. {INTERVALS}",
+            f"Encoder comparison: {layout.set_caption(page.encoders, set_)}. {_brackets(page)}",
             f"tab:encoders-{set_}",
         )
         for set_ in page.sets
@@ -71,11 +79,16 @@ def ablation_latex(page: Page) -> str:
     return "\n".join(
         layout.to_latex(
             layout.ablation_lines(page.ablation, set_),
-            f"Ablation of {page.base}: {layout.set_caption(page.encoders, set_)}. {INTERVALS}",
+            f"Ablation of {page.base}: {layout.set_caption(page.encoders, set_)}. {_brackets(page)}",
             f"tab:ablation-{set_}",
         )
         for set_ in (page.sets if len(page.ablation) else [])
     )
+
+
+def _brackets(page: Page) -> str:
+    """What the intervals say, and what they do not."""
+    return " ".join([INTERVALS, *page.seeds])
 
 
 def _bold(sentences: list[str]) -> list[str]:

@@ -6,7 +6,31 @@ from lmf.study.ablations import ABLATIONS
 from lmf.study.statistics import FEWEST_FOR_A_TEST, sign_test_floor
 from lmf.study.tables import distinct
 
+_ONE_SEED = "One seed: how far a second training would differ is not measured here."
+
+_TIMES = {2: "twice", 3: "three times", 4: "four times", 5: "five times"}
+
 _OWN = "custom"  # charts computed from formulas, or whatever the user put in their place
+
+
+def seeds(spread: pd.DataFrame) -> list[str]:
+    """How far chance moves a row, as far as it is known; the intervals know nothing of it.
+
+    spread: of `tables.spread_table`; the set `custom` is left out.
+    """
+    told = spread[spread["set"] != _OWN]
+    if told.empty:
+        return [_ONE_SEED]
+    sentences = []
+    for model, rows in told.groupby("model", sort=False):
+        most = rows.loc[rows["spread"].idxmax()]
+        sentences.append(
+            f"Trained {_TIMES.get(times := most['trainings'], f'{times} times')} with different seeds, "
+            f"{model} moves by up to {most['spread']:.2f} dB ({most['set']} ×{most['scale']:g}), "
+            f"{rows['spread'].median():.2f} dB in the median of {len(rows)} pairs of set and scale: "
+            "smaller differences between models may be chance."
+        )
+    return sentences
 
 
 def below_bicubic(gains: pd.DataFrame) -> list[str]:

@@ -69,6 +69,17 @@ def ablation_lines(table: pd.DataFrame, set_: str) -> pd.DataFrame:
     )
 
 
+def spread_layout(spread: pd.DataFrame) -> pd.DataFrame:
+    """`tables.spread_table` as text: models and sets down, scales across, "low … high (dB)"."""
+    lines = []
+    for (model, set_), group in spread.groupby(["model", "set"], sort=False):
+        line = {"model": model, "set": set_, "trainings": group["trainings"].iloc[0]}
+        for row in group.itertuples():
+            line[f"×{row.scale:g} (dB)"] = f"{row.psnr_low:.2f} … {row.psnr_high:.2f}"
+        lines.append(line)
+    return pd.DataFrame(lines)
+
+
 def published_layout(table: pd.DataFrame) -> pd.DataFrame:
     """`literature.published_table` as text, PSNR and SSIM of one method in one line."""
     keys = ["set", "scale", "protocol", "method", "encoder", "model"]

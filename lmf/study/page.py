@@ -36,8 +36,8 @@ class Page:
     """What the report shows; frames as their functions in `tables` and `literature` describe them.
 
     scope: what the profile is for. gains: differences to bicubic. between: differences of encoders to
-    `base`. crops: PNG bytes by place and column (lr, bicubic, each variant, hr). curves: training
-    logs by variant.
+    `base`. spread: of models trained under other seeds. crops: PNG bytes by place and column (lr, bicubic,
+    each variant, hr). curves: training logs by variant.
     """
 
     profile: str
@@ -46,6 +46,7 @@ class Page:
     encoders: pd.DataFrame
     gains: pd.DataFrame
     between: pd.DataFrame
+    spread: pd.DataFrame
     ablation: pd.DataFrame
     published: pd.DataFrame
     context: pd.DataFrame
@@ -88,6 +89,11 @@ class Page:
     def in_full(self) -> dict[str, list[str]]:
         """One sentence per question and set."""
         return {a: findings.comparisons(d, a) for a, d in self.comparisons.items()}
+
+    @cached_property
+    def seeds(self) -> list[str]:
+        """How far a second training moves a model, or that nobody knows."""
+        return findings.seeds(self.spread)
 
     @cached_property
     def cautions(self) -> list[str]:

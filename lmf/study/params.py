@@ -9,6 +9,7 @@ from lmf.core.config import Config, parse
 from lmf.core.errors import ConfigError
 from lmf.study.ablations import ABLATIONS
 from lmf.study.profile import Profile, read_profile, read_yaml
+from lmf.study.repeats import Training
 from lmf.study.workspace import Workspace
 
 
@@ -28,6 +29,15 @@ class Params(Config):
     def ablations(self) -> list[str]:
         """The variants that change one thing of the full model."""
         return [variant for variant in self.variants if variant in ABLATIONS]
+
+    def repeats(self, profile: Profile) -> list[str]:
+        """The variants that are one of these under another seed."""
+        compared = {*self.encoders(profile), *self.ablations()}
+        return [one for one in self.variants if Training.named(one).variant in compared - {one}]
+
+    def trainings(self, profile: Profile) -> list[str]:
+        """All of them."""
+        return [*self.encoders(profile), *self.ablations(), *self.repeats(profile)]
 
 
 def read_params(root: Path = Path()) -> Params:

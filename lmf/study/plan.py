@@ -97,7 +97,7 @@ def make_plan(
         ConfigError: a file of the study is missing. DataError: the mirror is no folder.
     """
     params = read_params(place.root)
-    variants = [*params.encoders(profile), *params.ablations()]
+    variants = params.trainings(profile)
     return Plan(
         place.profile,
         profile.title,

@@ -14,6 +14,7 @@ from lmf.metrics.protocol import PROTOCOLS
 from lmf.nets.cross_scale import CrossScaleConfig
 from lmf.nets.encoders import ENCODERS
 from lmf.study.ablations import ABLATIONS, Ablation
+from lmf.study.repeats import Training
 from lmf.train.config import TrainConfig
 
 BASELINES = ("bicubic", "bilinear")
@@ -182,9 +183,10 @@ def _check(profile: Profile) -> None:
 
 def model_config(profile: Profile, variant: str) -> ModelConfig:
     """Architecture of a variant: an encoder under the full LMLTE, or an ablation of the base."""
-    choose("variant", variant, [*profile.encoders, *ABLATIONS])
+    variant = _known(profile, variant).variant
     encoder = profile.encoders.get(variant, profile.encoders[profile.base])
-    full = dict(profile.model) | {
+    full = {"max_scale": profile.train.scales[1]} | dict(profile.model)
+    full |= {
         "encoder": encoder,
         "cross_scale": plain(profile.cross_scale),
     }
@@ -197,14 +199,30 @@ def train_config(profile: Profile, variant: str) -> TrainConfig:
     Raises:
         ConfigError: no such variant, or the profile's recipe and the ablation's do not go together.
     """
-    choose("variant", variant, [*profile.encoders, *ABLATIONS])
+    variant = _known(profile, variant).variant
     changed = plain(profile.train) | dict(_ablation(variant).train)
     return parse(TrainConfig, changed, f"train of {variant}")
 
 
 def of_variant(profile: Profile, variant: str) -> Profile:
-    """The profile with the variant's recipe in the place of everyone's."""
-    return replace(profile, train=train_config(profile, variant))
+    """The profile with the variant's recipe and seed in the place of everyone's.
+
+    Raises:
+        ConfigError: as `train_config`; or it is again the training under the profile's own seed.
+    """
+    again = _known(profile, variant)
+    if again.seed == profile.seed:
+        raise ConfigError(
+            f"{variant}: {profile.seed} is the seed of {again.variant} itself; name another"
+        )
+    seed = profile.seed if again.seed is None else again.seed
+    return replace(profile, train=train_config(profile, variant), seed=seed)
+
+
+def _known(profile: Profile, name: str) -> Training:
+    training = Training.named(name)
+    choose("variant", training.variant, [*profile.encoders, *ABLATIONS])
+    return training
 
 
 def _ablation(variant: str) -> Ablation:

@@ -15,6 +15,7 @@ from lmf.study.ablations import ABLATIONS
 from lmf.study.evaluate import OnRow
 from lmf.study.params import workspace
 from lmf.study.profile import BASELINES, read_profile
+from lmf.study.repeats import Training
 from lmf.study.scoring import Request, score
 from lmf.study.team import ALONE
 from lmf.study.workspace import Workspace
@@ -44,7 +45,7 @@ def release(
         raise ConfigError(f"name {name!r}: use letters, digits and hyphens")
     place = workspace(profile)
     settings = read_profile(place.profile)
-    if name in (*BASELINES, *ABLATIONS, *settings.encoders):
+    if Training.named(name).variant in (*BASELINES, *ABLATIONS, *settings.encoders):
         raise ConfigError(f"name {name!r} is that of a variant: choose another, such as my-{name}")
     source = place.weights(variant)
     facts = {k: v for k, v in read_card(source).items() if k not in COMPUTED}

@@ -21,8 +21,9 @@ from lmf.study.efficiency_report import write_efficiency
 from lmf.study.figures import DARK, LIGHT, png
 from lmf.study.page import CropKey, Page, draw, render_page
 from lmf.study.profile import BASELINES
+from lmf.study.repeats import Training
 from lmf.study.rows import read_bytes, read_csv, read_rows
-from lmf.study.tables import ablation_table, check, difference_table, encoder_table
+from lmf.study.tables import ablation_table, check, difference_table, encoder_table, spread_table
 
 CURVE = ("step", "loss", "lr", "grad_norm", "psnr_val")
 ABLATION = ("variant", "set", "scale", "psnr", "delta_psnr", "delta_low", "delta_high")
@@ -49,11 +50,13 @@ def build_report(
     ablations: Sequence[str],
     base: str,
     scope: str = "",
+    repeats: Sequence[str] = (),
 ) -> list[Path]:
     """Write reports/<profile>/ from results/<profile>/ and return the files written.
 
     results, reports: the folders above the profile's. encoders: variants of the comparison, `base`
     among them. ablations: variants compared with `base`. scope: what the profile is for.
+    repeats: some of the variants under other seeds.
 
     Raises:
         DataError: a result is missing, damaged, of another profile, or older than what it is made
@@ -71,6 +74,7 @@ def build_report(
         encoders=table,
         gains=difference_table(found.rows, variants, BASELINES[0]),
         between=difference_table(found.rows, encoders, base),
+        spread=read_spread(source, repeats),
         ablation=found.ablation,
         published=literature.published_table(table, published),
         context=layout.context_layout(published),
@@ -95,13 +99,7 @@ def read_results(
 ) -> Results:
     """Everything in results/<profile> that the report shows. Raises DataError, see `build_report`."""
     rows = check(read_rows(folder, [*BASELINES, *variants]), [*BASELINES, *variants])
-    cards = {variant: _read_card(folder / "weights" / f"{variant}.json") for variant in variants}
-    for variant, card in cards.items():
-        weights = set(rows.loc[rows["model"] == variant, "weights_sha256"])
-        if weights != {card["sha256"]}:
-            raise DataError(
-                f"{folder / 'evaluate' / variant}.csv: not of the weights in results; run `dvc repro`"
-            )
+    cards = {variant: _read_card(folder, variant, rows) for variant in variants}
     if (other := rows["profile"].iloc[0]) != profile:
         raise DataError(f"{folder}: rows are of profile {other}, not {profile}; run `dvc repro`")
     return Results(
@@ -113,6 +111,20 @@ def read_results(
     )
 
 
+def read_spread(folder: Path, repeats: Sequence[str]) -> pd.DataFrame:
+    """How far other seeds move models; of the models' own rows and those of `repeats`."""
+    trainings: dict[str, list[str]] = {}
+    for name in repeats:
+        model = Training.named(name).variant
+        trainings.setdefault(model, [model]).append(name)
+    if not trainings:
+        return spread_table(pd.DataFrame(), {})
+    rows = read_rows(folder, [name for own in trainings.values() for name in own])
+    for name in repeats:
+        _read_card(folder, name, rows)
+    return spread_table(rows, trainings)
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         return json.loads(read_bytes(path))
@@ -120,11 +132,17 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not JSON ({error}); remove it and run `dvc repro`") from error
 
 
-def _read_card(path: Path) -> dict[str, Any]:
+def _read_card(folder: Path, variant: str, rows: pd.DataFrame) -> dict[str, Any]:
+    """The card of a variant's weights, which must be those that its rows are of."""
+    path = folder / "weights" / f"{variant}.json"
     card = _read_json(path)
     for name in CARD:
         if name not in card:
             raise DataError(f"{path}: the card lacks {name}; train again with `dvc repro`")
+    if set(rows.loc[rows["model"] == variant, "weights_sha256"]) != {card["sha256"]}:
+        raise DataError(
+            f"{folder / 'evaluate' / variant}.csv: not of the weights in results; run `dvc repro`"
+        )
     return card
 
 

@@ -19,6 +19,7 @@ from lmf.study.evaluate import OnRow, Task, evaluate
 from lmf.study.journal import Journal
 from lmf.study.params import weights_of, workspace
 from lmf.study.profile import BASELINES, read_profile
+from lmf.study.repeats import Training
 from lmf.study.rows import write_rows
 from lmf.study.saved import NOTHING, Whole
 from lmf.study.stages.evaluate import evaluate_model
@@ -101,7 +102,8 @@ def score_stage(request: Request, device: torch.device, team: Team, on_row: OnRo
     """The profile's own evaluation of a variant or baseline; returns the means as text."""
     place = workspace(request.profile)
     settings = read_profile(place.profile)
-    choose("model", request.model, [*BASELINES, *settings.encoders, *ABLATIONS])
+    variant = Training.named(request.model).variant
+    choose("model", variant, [*BASELINES, *settings.encoders, *ABLATIONS])
     frame = evaluate_model(settings, request.model, place, device, team=team, on_row=on_row)
     if frame is None:
         return ""

@@ -6,7 +6,7 @@
 `layout` makes text of them, `literature` sets them beside published figures.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -103,6 +103,35 @@ def ablation_table(rows: pd.DataFrame, full: str, ablations: Sequence[str]) -> p
     }
     columns = ["variant", "set", "scale", "psnr", "ssim", "delta_psnr", "delta_low", "delta_high"]
     return table.rename(columns=names)[[*columns, "images"]]
+
+
+def spread_table(rows: pd.DataFrame, trainings: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """How far models move that were trained again under other seeds: mean PSNR per set and scale.
+
+    trainings: by model, the names of all its trainings. Columns: model, set, scale, trainings,
+    psnr_low and psnr_high, the lowest and highest of their means, and spread, the difference (dB).
+
+    Raises:
+        DataError: as `check` does; or the trainings of a model were not scored alike.
+    """
+    records = []
+    for model, names in trainings.items():
+        tables = [encoder_table(rows, [name]) for name in names]
+        means = pd.concat(tables, ignore_index=True)
+        for column in ("steps", "profile"):
+            _agree(means, column)
+        for (set_, scale), group in _groups(means, "set", "scale"):
+            alike = len(group) == len(names) and group["images"].nunique() == 1
+            if not alike or group["protocol"].nunique() > 1:
+                raise DataError(
+                    f"{set_}, x{scale:g}: the trainings of {model} were not scored alike; "
+                    "run `dvc repro`"
+                )
+            low, high = group["psnr"].min(), group["psnr"].max()
+            place = {"model": model, "set": set_, "scale": scale, "trainings": len(names)}
+            records.append(place | {"psnr_low": low, "psnr_high": high, "spread": high - low})
+    columns = ["model", "set", "scale", "trainings", "psnr_low", "psnr_high", "spread"]
+    return pd.DataFrame(records, columns=columns)
 
 
 def distinct(values: pd.Series) -> list[str]:

@@ -1,6 +1,7 @@
 """`lmf upscale`: one picture file to another."""
 
 import io
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -26,6 +27,9 @@ JPEG_QUALITY = 95
 
 DEEP_FORMATS = ("PNG", "TIFF", "JPEG2000", "PPM")
 """Formats that keep 16-bit grey; Pillow would clip it at 255 for the others."""
+
+ICONS = ("ICO", "ICNS")
+"""Formats that make every picture one of a few small squares."""
 
 ROW_FORMATS = {"PNG": png_rows, "TIFF": tiff_rows}
 """Formats that are written row by row; of the others the picture is made whole first."""
@@ -91,7 +95,8 @@ def _check_format(
     """Pillow's name of the format. What it refuses, it refuses before minutes of work."""
     mode = output_mode(picture)
     name = _format(mode, target)
-    _save(Image.new(mode, (1, 1)), io.BytesIO(), name, target)
+    for size in ((1, output[0]), (output[1], 1)):
+        _save(Image.new(mode, size), io.BytesIO(), name, target)
     channels, bits = LAYOUTS[mode]
     held = output[0] * output[1] * channels * bits // 8
     if name not in ROW_FORMATS and max_memory is not None and held > max_memory:
@@ -156,6 +161,8 @@ def _format(mode: str, target: Path) -> str:
     name = Image.EXTENSION.get(target.suffix.lower())
     if name not in Image.SAVE:
         raise InputError(f"{target}: unknown picture format {target.suffix!r}; use .png")
+    if name in ICONS:
+        raise InputError(f"{target}: {name} holds icons of its own sizes; use .png")
     if mode == "I;16" and name not in DEEP_FORMATS:
         raise InputError(f"{target}: {name} cannot hold 16 bits; use .png or .tif")
     return name
@@ -165,7 +172,7 @@ def _save(picture: Image.Image, file: BinaryIO, name: str, target: Path) -> None
     """Encode `picture`; InputError if the format cannot hold it."""
     try:
         picture.save(file, name, icc_profile=picture.info.get("icc_profile"), quality=JPEG_QUALITY)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # the disk's refusal, not the format's
         raise InputError(f"{target}: {error}; use .png") from error

@@ -13,7 +13,7 @@ from torch import Tensor
 from lmf.architecture import ModelConfig
 from lmf.core.config import plain
 from lmf.core.errors import ConfigError
-from lmf.data.pairs import Batch, Pictures, draw_batch, draw_queries, stream
+from lmf.data.pairs import Batch, Pictures, draw_batch, draw_queries, step_seed, stream
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.fabric import share
@@ -24,6 +24,12 @@ from lmf.train.observe import Observer, Watch
 from lmf.train.parts import Parts, assemble, resume
 from lmf.train.schedule import learning_rate, scale_range
 from lmf.train.state import Progress
+
+NUMERICS = 2
+"""Raised whenever the same recipe comes to learn other weights: a run is not continued across it.
+
+2: in bf16, pictures stay in float32; the seed decides the batches, too.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,7 @@ class Run:
             "seed": self.seed,
             "data": self.data,
             "validation": dict(self.validation),
+            "numerics": NUMERICS,
         }
 
 
@@ -103,7 +110,8 @@ def _loop(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
         observer.saw(done, taken, parts.averaged, drawn.seconds)
         if done % config.save_every == 0 and done < config.steps and fabric.is_global_zero:
             scaler = fabric.strategy.precision.state_dict()
-            parts.save(folder, run.describe(), Progress(done, observer.rows, health, scaler))
+            reached = Progress(done, observer.rows, health, scaler, observer.steepest)
+            parts.save(folder, run.describe(), reached)
     last = describe(done, taken, names)
     health.check_result((parts.averaged, parts.model), observer.last_psnr, done, last)
     return Trained(parts.averaged.eval(), observer.rows, health, last)
@@ -131,7 +139,7 @@ def _draw(run: Run, pictures: Pictures, step: int, rows: range) -> _Drawn:
     )
     pixels = batch.hr.shape[-2] * batch.hr.shape[-1]
     queries = draw_queries(
-        config.batch, pixels, config.queries, (run.seed << 32) + step, batch.hr.device
+        config.batch, pixels, config.queries, step_seed(run.seed, step), batch.hr.device
     )
     if queries is not None:
         queries = queries[rows.start : rows.stop]

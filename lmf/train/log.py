@@ -33,15 +33,18 @@ class Step:
         return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
-def learning_row(step: int, taken: Step, psnr: float | None) -> dict[str, Any]:
-    """A row of the learning log; psnr: of validation, None where it was not due."""
+def learning_row(step: int, taken: Step, norm: float, psnr: float | None) -> dict[str, Any]:
+    """A row of the learning log.
+
+    norm: the largest of a gradient since the row before. psnr: of validation, None where it was not due.
+    """
     return {
         "step": step,
         "loss": round(taken.loss, 6),
         "lr": round(taken.rate, 8),
         "scale_low": round(taken.scales[0], 4),
         "scale_high": round(taken.scales[1], 4),
-        "grad_norm": round(taken.norm, 4),
+        "grad_norm": round(norm, 4),
         "psnr_val": None if psnr is None else round(psnr, 4),
     }
 

@@ -37,6 +37,7 @@ class Observer:
     ) -> None:
         self.config, self.watch, self.rows = config, watch, progress.rows
         self.first = fabric.is_global_zero
+        self.steepest = progress.steepest
         speed = watch.speed if self.first else None
         self.clock = Stopwatch(speed, fabric.device, progress.step)
 
@@ -53,6 +54,8 @@ class Observer:
         if not self.first:
             return
         self.clock.drew(drawing)
+        if taken.finite:
+            self.steepest = max(self.steepest, taken.norm)
         self.watch.on_step(done, taken.loss)
         last = done == self.config.steps
         due = last or done % self.config.validate_every == 0
@@ -60,7 +63,8 @@ class Observer:
             return
         self.clock.lap(done)
         psnr = self.watch.validate(averaged.eval(), done) if due else None
-        self.rows.append(learning_row(done, taken, psnr))
+        self.rows.append(learning_row(done, taken, self.steepest, psnr))
+        self.steepest = 0.0
         if self.watch.log is not None:
             write_learning(self.watch.log, self.rows)
         self.watch.on_row(self.rows[-1])

@@ -57,7 +57,10 @@ class Vgg19Features(nn.Module):
 
 
 class PerceptualLoss(nn.Module):
-    """Sum over layers of the mean absolute difference of features; its weights never train."""
+    """Sum over layers of the mean absolute difference of features; its weights never train.
+
+    In float32 whatever the model computes in: bfloat16 would round pictures by half a grey level.
+    """
 
     def __init__(self, features: Vgg19Features) -> None:
         super().__init__()
@@ -65,10 +68,11 @@ class PerceptualLoss(nn.Module):
 
     def forward(self, sr: Tensor, hr: Tensor) -> Tensor:
         """Two image batches (B, 3, H, W) in [0, 1], at least 16 pixels a side -> scalar."""
-        with torch.no_grad():
-            wanted = self.features(hr)
-        distances = [(a - b).abs().mean() for a, b in zip(self.features(sr), wanted, strict=True)]
-        return torch.stack(distances).sum()
+        with torch.autocast(sr.device.type, enabled=False):
+            with torch.no_grad():
+                wanted = self.features(hr)
+            found = self.features(sr.float())
+        return torch.stack([(a - b).abs().mean() for a, b in zip(found, wanted, strict=True)]).sum()
 
 
 def perceptual_loss(config: PerceptualConfig) -> PerceptualLoss:

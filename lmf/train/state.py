@@ -27,24 +27,25 @@ KEPT = 2
 
 @dataclass(frozen=True)
 class Progress:
-    """step: the number of steps done. rows: the log so far. scaler: of the fp16 loss, else empty."""
+    """step: the number of steps done. rows: the log so far. scaler: of the fp16 loss, else empty.
+
+    steepest: the largest norm of a gradient since the last row.
+    """
 
     step: int
     rows: list[dict[str, Any]]
     health: Health = field(default_factory=Health)
     scaler: Mapping[str, float] = field(default_factory=dict)
+    steepest: float = 0.0
 
     def plain(self) -> dict[str, Any]:
-        """As the file holds it: flat, so that states written before some count existed are read."""
-        own = {"step": self.step, "rows": self.rows, "scaler": dict(self.scaler)}
-        return own | asdict(self.health)
+        """As the file holds it."""
+        return asdict(self)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> Self:
         """Inverse of `plain`."""
-        own = ("step", "rows", "scaler")
-        health = Health(**{name: value for name, value in values.items() if name not in own})
-        return cls(values["step"], values["rows"], health, values["scaler"])
+        return cls(**{**values, "health": Health(**values["health"])})
 
 
 def latest(folder: Path) -> Path | None:
@@ -100,7 +101,7 @@ def load_state(
     with safe_open(path, framework="pt") as file:
         about = json.loads(file.metadata()["state"])
     now = json.loads(json.dumps(run))
-    differing = _differences(_completed(about["run"], now), now)
+    differing = _differences(about["run"], now)
     if differing:
         raise CheckpointError(
             f"{path}: the interrupted run differs in {', '.join(differing)}; "
@@ -114,21 +115,6 @@ def load_state(
         moments.setdefault(int(index), {})[key] = value
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
     return Progress.read(about["progress"])
-
-
-ADDED = (("validation",), ("train", "perceptual", "sha256"))
-"""Parts of a description that older states lack: there they count as equal."""
-
-
-def _completed(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """`old` with what it lacks of `ADDED` as it is in `new`."""
-    for *above, name in ADDED:
-        before, now = old, new
-        for key in above:
-            before, now = before.get(key) or {}, now.get(key) or {}
-        if name in now:
-            before.setdefault(name, now[name])
-    return old
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

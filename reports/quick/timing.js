@@ -1,10 +1,10 @@
 const seconds = {
- "edsr-baseline": "0.52 s",
- "rdn": "0.55 s",
- "swinir": "0.59 s",
- "no-cross-scale": "0.32 s",
- "no-modulation": "1.08 s",
- "no-position": "0.42 s"
+ "edsr-baseline": "0.43 s",
+ "rdn": "0.43 s",
+ "swinir": "0.42 s",
+ "no-cross-scale": "0.25 s",
+ "no-modulation": "0.80 s",
+ "no-position": "0.34 s"
 };
 for (const [model, text] of Object.entries(seconds))
   for (const cell of document.querySelectorAll(`[data-time="${model}"]`))
