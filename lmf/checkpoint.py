@@ -96,7 +96,7 @@ def read_card(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{card}: no such card; weights and card belong together, restore it beside {path.name}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{card}: not a JSON card ({error})") from error
     for name in ("architecture", "sha256"):
         if not isinstance(values, dict) or name not in values:

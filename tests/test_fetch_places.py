@@ -25,6 +25,7 @@ from small_sets import (
 )
 
 from lmf.core.errors import DataError, ResourceError
+from lmf.data import mirror as mirrors
 from lmf.data.catalog import data_set
 from lmf.data.entries import Bundled
 from lmf.data.fetch import fetch, fetch_set, open_set, verify
@@ -37,6 +38,22 @@ def test_a_folder_of_a_mirror_is_found(inside, tmp_path):
     record = fetch_set(entry_at(NOWHERE), tmp_path / "data", mirror)
     assert record.source == "mirror"
     assert_whole(tmp_path / "data")
+
+
+def test_a_folder_of_a_mirror_that_may_not_be_read_is_left_alone(tmp_path, monkeypatch):
+    put(tmp_path / "mirror/some", LAID_OUT)
+    closed = tmp_path / "mirror/lost+found"
+    closed.mkdir()
+    children = mirrors._children
+
+    def refuse(base):
+        if base == closed:
+            raise PermissionError(13, "Permission denied", str(base))
+        return children(base)
+
+    monkeypatch.setattr(mirrors, "_children", refuse)
+    monkeypatch.setattr(mirrors.os, "access", lambda path, mode: path != closed)
+    assert fetch_set(entry_at(NOWHERE), tmp_path / "data", tmp_path / "mirror").source == "mirror"
 
 
 @pytest.mark.parametrize("inside", [".", "DIV2K"])

@@ -11,7 +11,7 @@ import yaml
 from rich.console import Console
 from small_sets import picture, put
 
-from lmf.core.errors import DataError
+from lmf.core.errors import ConfigError, DataError
 from lmf.data.catalog import CATALOGUE, data_set
 from lmf.study.graph import stages
 from lmf.study.measure import measure_training
@@ -131,6 +131,13 @@ def test_steps_are_those_of_the_profile(place):
     steps = yaml.safe_load((ROOT / "profiles/paper.yaml").read_text())["train"]["steps"]
     assert {one.steps for one in plan_of(place).trainings} == {steps}
     assert f"{steps:,}" in text_of(plan_of(place))
+
+
+def test_a_variant_again_under_the_seed_it_has_is_refused(place, tmp_path):
+    path = tmp_path / "profiles/paper.yaml"
+    path.write_text(path.read_text().replace("seed: 0", "seed: 1"))
+    with pytest.raises(ConfigError, match="1 is the seed of edsr-baseline itself"):
+        plan_of(place)
 
 
 def test_vgg_is_downloaded_for_the_variant_that_needs_it(place, tmp_path):

@@ -47,7 +47,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
 
 def flush(path: Path) -> None:
     """Have the disk hold what was written; OSError if it cannot."""
-    with path.open("rb") as file:
+    with path.open("r+b") as file:
         os.fsync(file.fileno())
 
 

@@ -5,6 +5,7 @@ Upper and lower case, and _ and -, count as equal. A set is found as <mirror>/<s
 directly in it; or unpacked as its archives are, such as <mirror>/DIV2K/DIV2K_train_HR.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -66,7 +67,10 @@ def _layouts(entry: DataSet, mirror: Path) -> Iterator[Layout]:
 
 
 def _folders(base: Path) -> list[Path]:
-    return [path for path in _children(base) if path.is_dir()]
+    """Those that may be read: a mirror can be a whole disk, with its lost+found."""
+    return [
+        path for path in _children(base) if path.is_dir() and os.access(path, os.R_OK | os.X_OK)
+    ]
 
 
 def _children(base: Path) -> list[Path]:

@@ -109,7 +109,7 @@ def open_set(name: str, root: Path = Path("data")) -> ImageSet:
         _check_count(entry, str(folder), len(hr))
     else:
         hr = hr or [path.name for path in pictures_in(folder)]
-        _check_stems(folder, hr)
+        check_stems(folder, hr)
         _check_readable(folder, hr)
     return ImageSet(
         name,
@@ -118,7 +118,7 @@ def open_set(name: str, root: Path = Path("data")) -> ImageSet:
     )
 
 
-def _check_stems(folder: Path, names: Iterable[str]) -> None:
+def check_stems(folder: Path, names: Iterable[str]) -> None:
     """DataError for two pictures that differ in their suffix alone: rows are named by the stem."""
     seen: dict[str, str] = {}
     for name in names:

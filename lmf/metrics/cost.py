@@ -69,7 +69,10 @@ def latency(
     runs: int = 3,
     warm_up: int = 1,
 ) -> Latency:
-    """Time one image of `lr_size` (h, w) at `scale`, batch 1, fp32; the device is synchronised."""
+    """Time one image of `lr_size` (h, w) at `scale`, batch 1, fp32; the device is synchronised.
+
+    A GPU's convolutions take fp32 as TF32 unless PyTorch is told otherwise, and the result says so.
+    """
     image = torch.rand(1, 3, *lr_size, generator=torch.Generator().manual_seed(0)).to(device)
     seconds = []
     with torch.no_grad():
@@ -81,8 +84,9 @@ def latency(
             if run >= warm_up:
                 seconds.append(time.perf_counter() - start)
     q25, median, q75 = statistics.quantiles(seconds, n=4)
+    coarse = device.type == "cuda" and torch.backends.cudnn.allow_tf32
     return Latency(
-        median, q25, q75, runs, lr_size, scale, "fp32",
+        median, q25, q75, runs, lr_size, scale, "fp32, TF32 in convolutions" if coarse else "fp32",
         torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         cpu_name(), torch.get_num_threads(), torch.__version__,
     )  # fmt: skip

@@ -7,6 +7,7 @@ import yaml
 from lmf.core.errors import DataError
 from lmf.core.files import write_text
 from lmf.data.pictures import read_rgb
+from lmf.data.sets import check_stems
 from lmf.data.store import pictures_in
 from lmf.study.evaluate import SMALLEST_LR
 from lmf.study.params import read_params
@@ -17,7 +18,8 @@ def use_images(folder: Path, root: Path = Path()) -> str:
     """Make `folder` the source of data/custom; returns a line that says so.
 
     Raises:
-        DataError: the folder is missing or holds no picture. InputError: a picture is unreadable.
+        DataError: the folder is missing, holds no picture, or two of one name. InputError: a picture is
+            unreadable.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; name one that holds your pictures")
@@ -26,6 +28,7 @@ def use_images(folder: Path, root: Path = Path()) -> str:
     pictures = pictures_in(folder)
     if not pictures:
         raise DataError(f"{folder}: no picture in it (png, jpg, bmp, tif or webp); add some")
+    check_stems(folder, [picture.name for picture in pictures])
     largest = max(read_profile(read_params(root).profile, root).scales_of("custom"))
     for picture in pictures:
         height, width = read_rgb(picture).shape[:2]

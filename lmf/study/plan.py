@@ -17,7 +17,7 @@ from lmf.data.store import picture_paths
 from lmf.data.supply import at_hand, downloads
 from lmf.study.graph import Stage, stages
 from lmf.study.params import read_params
-from lmf.study.profile import Profile, model_config, train_config
+from lmf.study.profile import Profile, model_config, of_variant, train_config
 from lmf.study.workspace import Workspace
 from lmf.train.state import latest, step_of
 from lmf.train.vgg import MEGABYTES, is_address, place_of
@@ -148,7 +148,7 @@ def _training(
     steps, state = profile.train.steps, latest(place.run(variant))
     left = steps - (step_of(state) if state else 0)
     left = 0 if place.weights(variant).is_file() else left
-    encoder = model_config(profile, variant).encoder
+    encoder = model_config(of_variant(profile, variant), variant).encoder
     return TrainingPlan(variant, encoder, steps, left, measured or recorded(variant, place))
 
 
