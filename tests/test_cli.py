@@ -94,6 +94,7 @@ def lmf(monkeypatch, capfd, tmp_path):
         ("upscale in.png in.png/out.png --scale 2", 1, "in.png/out.png: cannot write here"),
         ("upscale in.png out.xyz --scale 2", 1, "out.xyz: unknown picture format '.xyz'"),
         (f"{UPSCALE} --device cuda:7", 1, "device cuda:7 is not there"),
+        ("plan --device tpu", 1, "unknown device 'tpu'; valid: auto, cpu"),
         ("use-images nowhere", 1, "nowhere: no such folder"),
         ("notebook run none.ipynb out.ipynb", 1, "none.ipynb: no such notebook"),
     ],

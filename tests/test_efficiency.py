@@ -16,11 +16,11 @@ from lmf.study.bench.plan import SCALES, Case, Plan, grid, with_kernel
 from lmf.study.bench.ratios import CLAIM, ratios
 from lmf.study.bench.record import Bench, Row, Seconds, Share, Spread, write_bench
 from lmf.study.bench.run import provenance
-from lmf.study.efficiency_figures import brief, caption, curve, nearest, stages
-from lmf.study.efficiency_report import ratio_layout, write_efficiency
 from lmf.study.figures import png
 from lmf.study.literature import read_published
 from lmf.study.profile import Efficiency, read_profile
+from lmf.study.report.efficiency import ratio_layout, write_efficiency
+from lmf.study.report.efficiency_figures import brief, caption, curve, nearest, stages
 from lmf.study.stages.efficiency import DECODER, OTHERS, count_costs, timing_plan
 from lmf.study.workspace import Workspace
 

@@ -12,7 +12,7 @@ from PIL import Image
 from lmf.core.errors import DataError
 from lmf.study import figures
 from lmf.study.layout import to_csv
-from lmf.study.report import build_report, read_rows
+from lmf.study.report.build import build_report, read_rows
 from lmf.study.rows import COLUMNS
 from lmf.study.tables import ablation_table
 

@@ -8,7 +8,8 @@ import pytest
 
 from lmf.core.errors import DataError
 from lmf.metrics.protocol import PROTOCOLS
-from lmf.study import findings, layout, literature
+from lmf.study import layout, literature
+from lmf.study.report import findings
 from lmf.study.tables import ablation_table, check, difference_table, encoder_table, spread_table
 
 LEVEL = {"bicubic": 0.0, "edsr-baseline": 0.5, "rdn": 0.25, "no-position": 0.375}

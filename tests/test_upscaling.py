@@ -74,12 +74,18 @@ def test_file_holds_what_the_enhancer_returns(source, weights, tmp_path, mode, s
 
 @pytest.mark.parametrize(
     ("mode", "name"),
-    [("RGBA", "out.webp"), ("I;16", "out.TIF"), ("RGB", "out.jpg"), ("P", "out.bmp")],
+    [
+        ("RGBA", "out.webp"),
+        ("I;16", "out.TIF"),
+        ("RGB", "out.jpg"),
+        ("P", "out.webp"),
+        ("RGB", "out.bmp"),
+    ],
 )
 def test_other_formats(source, weights, tmp_path, mode, name):
     upscale_file(source(mode), tmp_path / name, None, "21x10", weights, "cpu")
     result = open_picture(tmp_path / name)
-    assert (result.mode, result.size) == ("RGB" if mode == "P" else mode, (21, 10))
+    assert (result.mode, result.size) == ("RGBA" if mode == "P" else mode, (21, 10))
 
 
 def test_picture_is_turned_upright_before_its_size_is_taken(source, weights, tmp_path):
@@ -168,12 +174,15 @@ def test_what_a_format_cannot_hold_is_refused_before_any_work(source, tmp_path):
         ("I;16", "out.webp", "WEBP cannot hold 16 bits"),
         ("RGB", "out.psd", "unknown picture format '.psd'"),
         ("RGB", "out.ico", "ICO holds icons of its own sizes; use .png"),
+        ("RGB", "out.gif", "GIF holds 256 colours; use .png"),
+        ("RGBA", "out.ppm", "PPM cannot hold transparency; use .png"),
+        ("P", "out.bmp", "BMP cannot hold transparency; use .png"),  # one of its colours is none
     ]:
         with pytest.raises(InputError, match=said):
             upscale_file(source(mode), tmp_path / name, 2, None, tmp_path / "no.safetensors", "cpu")
 
 
-@pytest.mark.parametrize("name", ["out.webp", "out.gif", "out.sgi", "out.avif"])
+@pytest.mark.parametrize("name", ["out.webp", "out.sgi", "out.avif"])
 def test_sizes_that_a_format_cannot_hold_are_refused_before_any_work(source, tmp_path, name):
     picture = source()
     for size in ("70000x9", "14x70000"):
@@ -205,6 +214,17 @@ def test_16_bit_colour_is_announced_as_8_bit(tmp_path, caplog):
     (tmp_path / "deep.png").write_bytes(png(2, 1, 16, bytes(13)))
     assert open_picture(tmp_path / "deep.png").mode == "RGB"
     assert "16-bit colour is read as 8-bit" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["pages.tif", "moves.gif", "moves.png"])
+def test_pictures_behind_the_first_are_announced(tmp_path, caplog, name):
+    first, second = (Image.new("RGB", (9, 7), colour) for colour in ("red", "blue"))
+    first.save(tmp_path / name)
+    assert open_picture(tmp_path / name).size == (9, 7)
+    assert not caplog.text
+    first.save(tmp_path / name, save_all=True, append_images=[second])
+    assert open_picture(tmp_path / name).convert("RGB").getpixel((0, 0)) == (255, 0, 0)
+    assert f"{name}: holds several pictures; only the first is read" in caplog.text
 
 
 def test_picture_too_large_to_decode_is_refused(tmp_path):

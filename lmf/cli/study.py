@@ -58,7 +58,7 @@ def plan(
     from lmf.study.profile import read_profile
 
     place, params = workspace(profile), read_params()
-    settings = read_profile(place.profile)
+    settings, chosen = read_profile(place.profile), choose_device(device)
     speeds = {}
     if measure:
         from lmf.study.measure import measure_training
@@ -66,7 +66,7 @@ def plan(
         speeds = measure_training(
             settings,
             params.trainings(settings),
-            choose_device(device),
+            chosen,
             place.data,
             say=lambda line: typer.echo(line, err=True),
         )
@@ -136,7 +136,7 @@ def report(profile: ProfileOption = None) -> None:
     """
     from lmf.study.params import read_params, workspace
     from lmf.study.profile import read_profile
-    from lmf.study.report import build_report
+    from lmf.study.report.build import build_report
 
     place, params = workspace(profile), read_params()
     settings = read_profile(place.profile)

@@ -29,6 +29,7 @@ def open_picture(path: Path) -> Image.Image:
     try:
         with Image.open(path) as picture:
             deep = any(";16" in str(tile.args) for tile in picture.tile)
+            several = getattr(picture, "is_animated", False) and picture.format != "MPO"
             upright = ImageOps.exif_transpose(picture)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
@@ -36,6 +37,8 @@ def open_picture(path: Path) -> Image.Image:
         raise InputError(f"{path}: not a readable picture ({error})") from error
     if deep and not upright.mode.startswith("I"):
         _log.warning("%s: 16-bit colour is read as 8-bit; only grey keeps 16", path)
+    if several:  # not of MPO, a camera's picture with a small one or a depth map behind it
+        _log.warning("%s: holds several pictures; only the first is read", path)
     return upright
 
 

@@ -1,10 +1,7 @@
 """`lmf upscale`: one picture file to another."""
 
-import io
-import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -14,31 +11,17 @@ from lmf.checkpoint import load_model, read_cmsr
 from lmf.core.errors import InputError
 from lmf.core.files import atomic_write
 from lmf.core.inputs import target_size
+from lmf.data.formats import LAYOUTS, ROW_FORMATS, encode, format_for
 from lmf.data.pictures import open_picture
-from lmf.data.row_files import Pixels, png_rows, tiff_rows
+from lmf.data.row_files import Pixels
 from lmf.deploy.enhancer import Enhancer, output_mode
 from lmf.render.cmsr import CmsrTable
 from lmf.render.memory import MAX_PIXELS, check_output
 from lmf.render.options import Kernel, Options
 from lmf.render.result import Rendering
 
-JPEG_QUALITY = 95
-"""Of lossy formats; Pillow's default of 75 would undo what the model adds."""
-
-DEEP_FORMATS = ("PNG", "TIFF", "JPEG2000", "PPM")
-"""Formats that keep 16-bit grey; Pillow would clip it at 255 for the others."""
-
-ICONS = ("ICO", "ICNS")
-"""Formats that make every picture one of a few small squares."""
-
-ROW_FORMATS = {"PNG": png_rows, "TIFF": tiff_rows}
-"""Formats that are written row by row; of the others the picture is made whole first."""
-
 MUCH = 1.5
 """Times that the encoder reads a pixel, beyond which it is worth saying."""
-
-LAYOUTS = {"L": (1, 8), "LA": (2, 8), "RGB": (3, 8), "RGBA": (4, 8), "I;16": (1, 16)}
-"""Channels and bits per channel of the modes that pictures are returned in."""
 
 
 def upscale_file(
@@ -75,7 +58,7 @@ def upscale_file(
         had = f"{picture.width}x{picture.height}"
         raise InputError(f"{source}: {output[1]}x{output[0]} is smaller than its {had}; enlarge it")
     check_output(output, max_pixels)
-    name = _check_format(picture, output, target, max_memory)
+    name = format_for(output_mode(picture), output, target, max_memory)
     table = _table(weights, scale) if cmsr else None
     enhancer = Enhancer(load_model(weights), device)
     options = Options(max_memory, max_pixels, table, dtype, kernel)
@@ -87,24 +70,6 @@ def upscale_file(
         f"{source} {picture.width}x{picture.height} -> {target} {output[1]}x{output[0]} "
         f"with {weights.name} on {enhancer.device}, {_how(told[0], dtype)}"
     )
-
-
-def _check_format(
-    picture: Image.Image, output: tuple[int, int], target: Path, max_memory: int | None
-) -> str:
-    """Pillow's name of the format. What it refuses, it refuses before minutes of work."""
-    mode = output_mode(picture)
-    name = _format(mode, target)
-    for size in ((1, output[0]), (output[1], 1)):
-        _save(Image.new(mode, size), io.BytesIO(), name, target)
-    channels, bits = LAYOUTS[mode]
-    held = output[0] * output[1] * channels * bits // 8
-    if name not in ROW_FORMATS and max_memory is not None and held > max_memory:
-        raise InputError(
-            f"{target}: {name} is written from the whole picture, {held:,} bytes, more than "
-            f"max_memory {max_memory:,}; use .png or .tif, which are written row by row"
-        )
-    return name
 
 
 def _write(
@@ -125,7 +90,7 @@ def _write(
     result = Image.fromarray(np.concatenate(list(parts)))
     result.info["icc_profile"] = profile
     with file.open("w+b") as opened:
-        _save(result, opened, name, target)
+        encode(result, opened, name, target)
 
 
 def _table(weights: Path, scale: float | None) -> CmsrTable:
@@ -153,26 +118,3 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal()):
         raise InputError(f"size {text!r}: write WIDTHxHEIGHT, for instance 1920x1080")
     return int(height), int(width)
-
-
-def _format(mode: str, target: Path) -> str:
-    """Pillow's name of the format that the suffix of `target` names; InputError for unfit ones."""
-    Image.init()
-    name = Image.EXTENSION.get(target.suffix.lower())
-    if name not in Image.SAVE:
-        raise InputError(f"{target}: unknown picture format {target.suffix!r}; use .png")
-    if name in ICONS:
-        raise InputError(f"{target}: {name} holds icons of its own sizes; use .png")
-    if mode == "I;16" and name not in DEEP_FORMATS:
-        raise InputError(f"{target}: {name} cannot hold 16 bits; use .png or .tif")
-    return name
-
-
-def _save(picture: Image.Image, file: BinaryIO, name: str, target: Path) -> None:
-    """Encode `picture`; InputError if the format cannot hold it."""
-    try:
-        picture.save(file, name, icc_profile=picture.info.get("icc_profile"), quality=JPEG_QUALITY)
-    except (OSError, ValueError, OverflowError, RuntimeError, struct.error) as error:
-        if isinstance(error, OSError) and error.errno is not None:
-            raise  # the disk's refusal, not the format's
-        raise InputError(f"{target}: {error}; use .png") from error

@@ -16,12 +16,13 @@ import pandas as pd
 
 from lmf.core.errors import DataError
 from lmf.core.files import atomic_write
-from lmf.study import documents, layout, literature
-from lmf.study.efficiency_report import write_efficiency
+from lmf.study import layout, literature
 from lmf.study.figures import DARK, LIGHT, png
-from lmf.study.page import CropKey, Page, draw, render_page
 from lmf.study.profile import BASELINES
 from lmf.study.repeats import Training
+from lmf.study.report import documents
+from lmf.study.report.efficiency import write_efficiency
+from lmf.study.report.page import CropKey, Page, draw, render_page
 from lmf.study.rows import read_bytes, read_csv, read_rows
 from lmf.study.tables import ablation_table, check, difference_table, encoder_table, spread_table
 

@@ -14,9 +14,9 @@ from lmf.study import layout
 from lmf.study.bench.ratios import MEANING, PEAK
 from lmf.study.bench.record import Bench
 from lmf.study.bench.table import COLUMNS, cells, notes, skipped_line, where
-from lmf.study.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
 from lmf.study.figures import save
 from lmf.study.literature import read_published
+from lmf.study.report.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
 from lmf.study.stages.efficiency import DECODER, of_one_encoder, read_costs, read_timing
 
 SCALE = 4

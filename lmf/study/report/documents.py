@@ -1,7 +1,7 @@
 """encoders.md, encoders.tex, ablation.md, ablation.tex: whole documents, one table per set."""
 
 from lmf.study import layout
-from lmf.study.page import Page
+from lmf.study.report.page import Page
 
 INTERVALS = "Brackets: 95 % percentile bootstrap intervals over pictures; differences are paired."
 COST = (

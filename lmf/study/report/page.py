@@ -19,9 +19,10 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lmf.metrics.protocol import protocol_named
-from lmf.study import figures, findings, layout
+from lmf.study import figures, layout
 from lmf.study.ablations import ABLATIONS
 from lmf.study.figures import Theme
+from lmf.study.report import findings
 from lmf.study.tables import distinct
 
 REFERENCES = {"lr": ("LR", "as pixels"), "hr": ("HR", "the original")}
@@ -135,7 +136,7 @@ def draw(page: Page, theme: Theme) -> Iterator[tuple[str, Figure]]:
 def render_page(page: Page, light: Mapping[str, bytes], dark: Mapping[str, bytes]) -> str:
     """index.html; light, dark: the PNGs of `draw` in both themes."""
     environment = Environment(
-        loader=PackageLoader("lmf.study"),
+        loader=PackageLoader("lmf.study.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,0 +1,1 @@
+"""The study's report: from results/<profile>/ to what people read in reports/<profile>/."""
