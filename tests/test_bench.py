@@ -28,7 +28,7 @@ from lmf.study.bench.ratios import GOALS, MEANING, PEAK
 from lmf.study.bench.record import Check, Spread, read_bench, write_bench
 from lmf.study.bench.run import run_bench
 from lmf.study.bench.subject import make_subject
-from lmf.study.bench.table import COLUMNS, cells, show
+from lmf.study.bench.table import COLUMNS, cells, show, value
 
 CPU = torch.device("cpu")
 OURS = Case("lm-lte", "edsr-small", (8, 12), 2.0, "dense")
@@ -38,6 +38,7 @@ PLAN = Plan(
         replace(OURS, path="gather"),
         replace(OURS, path="official"),
         replace(OURS, model="lte", path="gather"),
+        replace(OURS, model="lte", path="dense"),
         replace(OURS, model="ciaosr", scale=2.7),
     ),
     memory=(),
@@ -74,7 +75,7 @@ def test_every_case_is_in_the_record(bench):
         assert (row.seconds.latent is None) == (row.modulation == 0)
         assert row.seconds.total.best <= row.seconds.total.q25 <= row.seconds.total.q75
         assert row.share.decoder > 0
-    ours, _, _, original, _ = bench.rows
+    ours, _, _, original, _, _ = bench.rows
     assert ours.modulation == 2 * 8 * 16 + 2 * 16
     assert ours.decoder_parameters < original.decoder_parameters < original.parameters
 
@@ -95,12 +96,24 @@ def test_record_is_read_back(bench, tmp_path):
 
 def test_ratios_are_of_the_rows(bench):
     found = {ratio.name: ratio.value for ratio in bench.ratios}
-    ours, gathered, official, original, _ = (row.seconds for row in bench.rows)
+    ours, gathered, official, original, fast, _ = (row.seconds for row in bench.rows)
     assert set(found) == set(MEANING) - {PEAK}
     assert found["decoder_over_gather"] == gathered.decoder.median / ours.decoder.median
     assert found["total_over_official"] == official.total.median / ours.total.median
     assert found["total_over_original"] == original.total.median / ours.total.median
+    assert found["total_over_fast_original"] == fast.total.median / ours.total.median
     assert {ratio.case for ratio in bench.ratios} == {OURS}
+
+
+def test_what_was_timed_in_small_passes_is_a_lower_bound(bench):
+    ours, _, official, *_ = bench.rows
+    few = replace(official, queries=0.5)
+    (ratio,) = (one for one in bench.ratios if one.name == "total_over_official")
+    assert not value(ratio, bench).startswith("≥")
+    assert value(ratio, replace(bench, rows=(ours, few))) == f"≥ {ratio.value:.2f}"
+    assert cells(few, None)[8].startswith("≥ ")
+    assert "[" in cells(replace(few, runs=2), None)[8]
+    assert "[" not in cells(replace(few, runs=1), None)[8], "one run has no quartiles"
 
 
 def test_quick_plan_can_tell_every_goal():

@@ -1,5 +1,6 @@
 """README: its figures are those of the committed report, its commands and files exist."""
 
+import csv
 import json
 import re
 import subprocess
@@ -33,6 +34,24 @@ def test_figures_are_those_of_the_report(profile):
     report = "".join(committed(f"reports/{profile}/{name}") for name in tables)
     assert len(figures) > 15
     assert [figure for figure in figures if figure not in report] == []
+
+
+@pytest.mark.parametrize("profile", ["quick", "study"])
+def test_table_holds_the_cells_of_the_report(profile):
+    block = README.split(f"<!-- {profile} -->")[1].split(f"<!-- end of {profile} -->")[0]
+    header, _, *lines = [
+        line.strip("| ").split("|") for line in re.findall(r"^\|.*\|$", block, re.M)
+    ]
+    rows = csv.DictReader(committed(f"reports/{profile}/encoders.csv").splitlines())
+    psnr = {(row["model"], row["set"], row["scale"]): float(row["psnr"]) for row in rows}
+    places = []
+    for name in header[1:]:  # a set is named once, before the first of its scales
+        *named, scale = name.split()
+        places.append((named[0].lower() if named else places[-1][0], scale.removeprefix("×")))
+    assert len(lines) > 3
+    for model, *cells in lines:
+        expected = [f"{psnr[model.strip(), *place]:.2f}" for place in places]
+        assert [cell.strip() for cell in cells] == expected, model
 
 
 def test_figures_of_released_weights_are_those_of_the_card():

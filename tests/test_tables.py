@@ -136,7 +136,9 @@ def test_one_picture_is_shown_without_an_interval(rows):
     table = encoder_table(rows[rows["image"] == "a"], ["bicubic"])
     assert layout.encoder_layout(table, "set5")["×2 PSNR (dB)"].tolist() == ["22.00"]
     assert (
-        findings.comparisons(difference_table(rows[rows["image"] == "a"], ["rdn"], "bicubic"), "")
+        findings.comparisons(
+            difference_table(rows[rows["image"] == "a"], ["rdn"], "bicubic"), "", {}
+        )
         == []
     )
     assert "no interval" in findings.few_pictures(table)[0]
@@ -183,8 +185,25 @@ def test_bicubic_must_meet_the_literature(rows, gap, verdict):
     assert bool(findings.protocol_mismatch(both)) == (verdict == "MISMATCH")
 
 
+def test_models_are_judged_only_where_bicubic_meets_the_literature(rows):
+    published = literature.read_published()
+    table = encoder_table(rows, ["bicubic", "rdn"]).query("scale == 4")
+    meets = table.assign(psnr=table["model"].map({"bicubic": 28.42, "rdn": 29.0}))
+    both = literature.published_table(meets, published)
+    assert {*both.query("model == 'rdn' and metric == 'PSNR'")["verdict"]} == {"below"}
+    for bicubic in (meets.query("model == 'rdn'"), meets.assign(psnr=20.0)):
+        both = literature.published_table(bicubic, published)
+        assert {*both.query("model == 'rdn'")["verdict"]} == {""}
+    assert literature.unchecked_sets(meets, published) == []
+    own = meets.assign(lr_source="pillow-bicubic")
+    assert literature.unchecked_sets(own, published) == ["set5"]
+    assert literature.unchecked_sets(own.assign(set="mine"), published) == []
+    assert "set5 is not checked" in findings.unchecked(["set5"], own)[0]
+
+
 def test_a_model_below_a_published_one_is_called_so(rows):
-    table = encoder_table(rows, ["rdn"]).query("scale == 4").assign(psnr=32.47 - 0.2)
+    table = encoder_table(rows, ["bicubic", "rdn"]).query("scale == 4")
+    table["psnr"] = table["model"].map({"bicubic": 28.42, "rdn": 32.47 - 0.2})
     both = literature.published_table(table, literature.read_published())
     fixed = both[(both["method"] == "RDN (fixed scale)") & (both["metric"] == "PSNR")]
     assert list(fixed["verdict"]) == ["below"]
@@ -211,11 +230,11 @@ def test_findings_tell_clear_from_unclear(rows):
     noisy = rows["model"].eq("rdn") & rows["image"].isin(["a", "b"]) & rows["scale"].eq(4)
     rows.loc[noisy, "psnr"] -= 2
     gains = difference_table(rows, ["edsr-baseline", "rdn"], "bicubic")
-    assert findings.comparisons(gains, "bicubic") == [
+    assert findings.comparisons(gains, "bicubic", {}) == [
         "Against bicubic on set5 (n = 4) — better: edsr-baseline at every scale (+0.50 dB), rdn at ×2 "
-        "(+0.25 dB); not told apart (interval includes 0): rdn at ×4 (-0.75 dB)."
+        "(+0.25 dB); not told apart: rdn at ×4 (-0.75 dB)."
     ]
-    assert findings.tally(gains, "bicubic") == [
+    assert findings.tally(gains, "bicubic", {}) == [
         "Against bicubic, in 2 pairs of set and scale: edsr-baseline better in 2; rdn better in 1, "
         "not told apart in 1."
     ]
@@ -224,18 +243,37 @@ def test_findings_tell_clear_from_unclear(rows):
     ]
 
 
+def test_what_another_seed_could_have_made_is_no_finding(rows):
+    gains = difference_table(rows, ["edsr-baseline", "rdn"], "bicubic")
+    spread = pd.DataFrame(
+        [("rdn", "set5", 2.0, 2, 0.25), ("rdn", "set5", 4.0, 2, 0.1)],
+        columns=["model", "set", "scale", "trainings", "spread"],
+    )
+    moved = findings.chance(spread)
+    assert moved == {"set5": 0.25}
+    assert findings.tally(gains, "bicubic", moved) == [
+        "Against bicubic, in 2 pairs of set and scale: edsr-baseline better in 2; rdn within chance in 2."
+    ]
+    assert "rdn moves by up to 0.25 dB on set5" in findings.seeds(spread)[0]
+    assert "within chance: rdn at every scale" in findings.comparisons(gains, "bicubic", moved)[0]
+    assert findings.chance(spread[:0]) == {}
+
+
 def test_own_charts_do_not_count_in_the_short_summary(rows):
     gains = difference_table(rows, ["rdn"], "bicubic")
-    (alone,) = findings.tally(gains, "bicubic")
+    (alone,) = findings.tally(gains, "bicubic", {})
     charts = gains.assign(set="custom", difference_low=-2.0, difference_high=-1.0)
-    (both,) = findings.tally(pd.concat([gains, charts]), "bicubic")
+    (both,) = findings.tally(pd.concat([gains, charts]), "bicubic", {})
     assert both == alone.replace("set and scale", "set and scale (custom left out)")
-    assert findings.tally(charts, "bicubic") == []
-    assert "custom" in " ".join(findings.comparisons(charts, "bicubic")), "in full, it is there"
+    assert findings.tally(charts, "bicubic", {}) == []
+    assert "custom" in " ".join(findings.comparisons(charts, "bicubic", {})), "in full, it is there"
 
 
-def test_unequal_budgets_are_announced(rows):
-    table = encoder_table(rows, ["edsr-baseline", "rdn"])
-    assert findings.unequal_budgets(table) == []
-    table.loc[table["model"] == "rdn", "steps"] = 100
-    assert "edsr-baseline 650, rdn 100" in findings.unequal_budgets(table)[0]
+def test_unequal_budgets_are_announced():
+    data = {"tree_sha256": "a" * 64}
+    cards = {name: {"steps": 650, "data": data} for name in ("edsr-baseline", "no-position")}
+    assert findings.unequal_budgets(cards) == []
+    cards["no-position"] = {"steps": 1000, "data": {"tree_sha256": "b" * 64}}
+    steps, pictures = findings.unequal_budgets(cards)
+    assert "edsr-baseline 650, no-position 1,000" in steps
+    assert "edsr-baseline aaaaaaaaaaaa, no-position bbbbbbbbbbbb" in pictures

@@ -23,7 +23,7 @@ from lmf.core.files import atomic_write
 
 SIZE = (4.6, 3.1)  # inches; shown some 500 CSS pixels wide, so that 8.5 pt reads as body text
 DPI = 200
-MARKERS = ("o", "s", "D", "^", "v", "P", "X")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,14 @@ LIGHT = Theme(
     ink="#1b2430",
     muted="#667085",
     grid="#e6e9ee",
-    series=("#1f5fa8", "#c8661a", "#2b8a6b", "#8456a8", "#9a7d0a", "#b23a5b"),
+    series=("#1f5fa8", "#c8661a", "#2b8a6b", "#8456a8", "#9a7d0a", "#b23a5b", "#4b5563", "#0e7c9b"),
 )
 DARK = Theme(
     paper="#171c24",
     ink="#e6eaf0",
     muted="#98a2b3",
     grid="#2a3340",
-    series=("#6aa9ee", "#f0a05a", "#62c7a3", "#bd97e0", "#d8bf55", "#ea7f9c"),
+    series=("#6aa9ee", "#f0a05a", "#62c7a3", "#bd97e0", "#d8bf55", "#ea7f9c", "#c3cad6", "#5cc6e0"),
 )
 
 

@@ -1,12 +1,15 @@
 """The rows of an evaluation that is under way, so that an interrupted one goes on where it stopped."""
 
+import hashlib
 import json
 import shutil
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+import lmf
 from lmf.core.files import write_text
 
 
@@ -54,6 +57,16 @@ class Row:
         return Key(self.set, self.image, self.scale, self.protocol)
 
 
+@cache
+def code_digest() -> str:
+    """sha256 of this package's sources: rows of other code are not gone on with."""
+    digest = hashlib.sha256()
+    package = Path(lmf.__file__).parent
+    for path in sorted(p for kind in ("*.py", "*.c") for p in package.rglob(kind)):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
 class Journal:
     """A folder with a file of rows per process; the first line of each says whose they are."""
 
@@ -65,11 +78,12 @@ class Journal:
         """Rows that an interrupted evaluation by the same facts left, in however many processes.
 
         pictures: says which files are scored. This process's file is started afresh if it belongs to
-        other facts or pictures.
+        other facts, pictures or code.
         """
         self._own = self.folder / f"{rank}.jsonl"
         self.folder.mkdir(parents=True, exist_ok=True)
-        head = json.dumps(asdict(facts) | {"pictures": pictures}, sort_keys=True) + "\n"
+        about = {"pictures": pictures, "code": code_digest()}
+        head = json.dumps(asdict(facts) | about, sort_keys=True) + "\n"
         rows: dict[Key, Row] = {}
         for path in sorted({self._own, *self.folder.glob("*.jsonl")}):
             lines = _lines(path)

@@ -154,7 +154,8 @@ def timing_layout(timings: Mapping[str, Mapping[str, Any]], models: Sequence[str
             line["quartiles"] = f"{timing['q25_s']:.2f} to {timing['q75_s']:.2f} s"
             line["measured on"] = (
                 f"{width}×{height} input, ×{timing['scale']:g}, batch 1, {timing['precision']}, "
-                f"{timing['runs']} runs, {timing['device']}, {timing['cpu']}, "
+                f"{timing['runs']} runs, {timing['renderer']} renderer, {timing['convolutions']} "
+                f"convolutions, {timing['device']}, {timing['cpu']}, "
                 f"{timing['threads']} threads, torch {timing['torch']}"
             )
         lines.append(line)

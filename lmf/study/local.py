@@ -1,4 +1,7 @@
-"""local.yaml: what is true of one machine only. Git ignores it, and no number depends on it."""
+"""local.yaml: what is true of one machine only. Git ignores it.
+
+No number depends on it but by one way, which the rows name: a mirror without published LR pictures.
+"""
 
 import os
 from dataclasses import dataclass
@@ -6,6 +9,7 @@ from pathlib import Path
 
 from lmf.core.config import Config, parse
 from lmf.study.profile import read_yaml
+from lmf.study.workspace import repository
 
 
 @dataclass(frozen=True)
@@ -15,11 +19,14 @@ class Local(Config):
     mirror: str | None = None
 
 
-def mirror_of(root: Path = Path()) -> Path | None:
-    """The machine's local mirror, if the variable LMF_MIRROR or local.yaml names one."""
+def mirror_of(root: Path | None = None) -> Path | None:
+    """The machine's local mirror, if the variable LMF_MIRROR or local.yaml names one.
+
+    root: of the repository, by default the one around the working directory.
+    """
     if named := os.environ.get("LMF_MIRROR"):
         return Path(named).expanduser()
-    path = root / "local.yaml"
+    path = (repository() if root is None else root) / "local.yaml"
     if not path.exists():
         return None
     local = parse(Local, read_yaml(path), str(path))

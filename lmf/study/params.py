@@ -10,7 +10,7 @@ from lmf.core.errors import ConfigError
 from lmf.study.ablations import ABLATIONS
 from lmf.study.profile import Profile, read_profile, read_yaml
 from lmf.study.repeats import Training
-from lmf.study.workspace import Workspace
+from lmf.study.workspace import Workspace, repository
 
 
 @dataclass(frozen=True)
@@ -40,15 +40,22 @@ class Params(Config):
         return [*self.encoders(profile), *self.ablations(), *self.repeats(profile)]
 
 
-def read_params(root: Path = Path()) -> Params:
-    """params.yaml, strictly; ConfigError names an unknown or missing entry."""
-    path = root / "params.yaml"
+def read_params(root: Path | None = None) -> Params:
+    """params.yaml, strictly; ConfigError names an unknown or missing entry.
+
+    root: of the repository, by default the one around the working directory.
+    """
+    path = (repository() if root is None else root) / "params.yaml"
     raw: Mapping[str, object] = read_yaml(path)
     return parse(Params, raw, str(path))
 
 
-def workspace(profile: str | None, root: Path = Path()) -> Workspace:
-    """Paths of `profile`, or of the one in params.yaml; ConfigError if there is no such profile."""
+def workspace(profile: str | None, root: Path | None = None) -> Workspace:
+    """Paths of `profile`, or of the one in params.yaml; ConfigError if there is no such profile.
+
+    root: of the repository, by default the one around the working directory.
+    """
+    root = repository() if root is None else root
     name = read_params(root).profile if profile is None else profile
     read_profile(name, root)
     return Workspace(name, root)
@@ -58,7 +65,9 @@ def weights_of(model: str, profile: str | None) -> Path:
     """Weights file: a .safetensors or .pth path, a released name, or a variant of the profile."""
     if model.endswith((".safetensors", ".pth")) or model in released_names():
         return weights_file(model)
-    if profile is None and not Path("params.yaml").is_file():  # not in a study: no variants here
+    if (
+        profile is None and not (repository() / "params.yaml").is_file()
+    ):  # not in a study: no variants here
         raise ConfigError(
             f"unknown model {model!r}: name a .safetensors or .pth file, or a released one: "
             f"{', '.join(released_names()) or 'none are installed'}; for a variant, run from the "

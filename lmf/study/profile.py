@@ -15,6 +15,7 @@ from lmf.nets.cross_scale import CrossScaleConfig
 from lmf.nets.encoders import ENCODERS
 from lmf.study.ablations import ABLATIONS, Ablation
 from lmf.study.repeats import Training
+from lmf.study.workspace import repository
 from lmf.train.config import TrainConfig
 
 BASELINES = ("bicubic", "bilinear")
@@ -144,9 +145,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return raw
 
 
-def read_profile(name: str, root: Path = Path()) -> Profile:
-    """Profile `name` from profiles/<name>.yaml; ConfigError names whatever is wrong in it."""
-    folder = root / "profiles"
+def read_profile(name: str, root: Path | None = None) -> Profile:
+    """Profile `name` from profiles/<name>.yaml; ConfigError names whatever is wrong in it.
+
+    root: of the repository, by default the one around the working directory.
+    """
+    folder = (repository() if root is None else root) / "profiles"
     if not folder.is_dir():
         raise ConfigError(f"{folder}: no such folder; run from the repository's root")
     choose("profile", name, sorted(path.stem for path in folder.glob("*.yaml")))

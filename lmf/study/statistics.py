@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, norm, t
 
 from lmf.core.errors import InputError
 
@@ -33,7 +33,12 @@ class Interval:
 
 
 def mean_interval(values: ArrayLike) -> Interval:
-    """Mean and percentile bootstrap interval (Efron 1979) of one number per picture, (n,).
+    """Mean and expanded percentile bootstrap interval of one number per picture, (n,).
+
+    The percentile interval (Efron 1979) is too narrow for few values: of 95 % intervals over four,
+    one in five misses. Its percentiles are taken as far out as Student's t and the sample's own
+    variance ask for (Hesterberg 2015, The American Statistician 69, 371-386). Over four or five
+    values it reaches from about the lowest to about the highest, and excludes 0 where these agree.
 
     Raises:
         InputError: no value, or one that is not finite.
@@ -45,12 +50,18 @@ def mean_interval(values: ArrayLike) -> Interval:
     interval = bootstrap(
         (sample,),
         np.mean,
-        confidence_level=CONFIDENCE,
+        confidence_level=_expanded(sample.size),
         n_resamples=RESAMPLES,
         method="percentile",
         rng=np.random.default_rng(SEED),
     ).confidence_interval
     return Interval(mean, float(interval.low), float(interval.high), sample.size)
+
+
+def _expanded(n: int) -> float:
+    """Confidence level at which the percentiles of n values are taken for `CONFIDENCE`."""
+    quantile = t.ppf((1 - CONFIDENCE) / 2, n - 1)
+    return float(1 - 2 * norm.cdf(np.sqrt(n / (n - 1)) * quantile))
 
 
 def paired_interval(values: ArrayLike, reference: ArrayLike) -> Interval:

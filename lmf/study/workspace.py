@@ -1,15 +1,23 @@
 """Where a profile's files are. Everything under results/ is made by stages, never by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+
+def repository() -> Path:
+    """The study around the working directory, which Jupyter sets to the notebook's own folder."""
+    for folder in (Path(), *Path.cwd().parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "profiles").is_dir():
+            return folder
+    return Path()
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """Paths of one profile, relative to `root`, the repository."""
+    """Paths of one profile, relative to `root`, by default the repository."""
 
     profile: str
-    root: Path = Path()
+    root: Path = field(default_factory=repository)
 
     @property
     def data(self) -> Path:
@@ -49,6 +57,10 @@ class Workspace:
     def rows(self, model: str) -> Path:
         """Evaluation, one row per picture and scale."""
         return self.results / "evaluate" / f"{model}.csv"
+
+    def means(self, model: str) -> Path:
+        """Evaluation, means per set and scale, as `dvc metrics` reads them."""
+        return self.results / "metrics" / f"{model}.json"
 
     def crops(self, model: str) -> Path:
         """Details of enlarged pictures."""

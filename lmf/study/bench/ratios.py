@@ -18,6 +18,7 @@ MEANING = {
     "total_over_official": "whole model in the steps of the released code / ours, seconds",
     "total_over_gather": "whole model by gathering / ours, seconds",
     "total_over_original": "whole original model by gathering / ours, seconds (the paper: up to 57)",
+    "total_over_fast_original": "whole original model by our dense renderer / ours, seconds",
     "decoder_share": "decoder, of the machine's matrix-product rate",
     "render_share": "render stage, of the machine's matrix-product rate",
     "render_over_bound": "render stage / the larger of bytes at copy rate and operations at matmul rate",
@@ -95,6 +96,8 @@ def _of(
     name = row.case.model.removeprefix("lm-")
     if found := by_case.get(replace(row.case, model=name, path="gather")):
         yield "total_over_original", found.seconds.total.median / ours.total.median
+    if found := by_case.get(replace(row.case, model=name, path="dense")):
+        yield "total_over_fast_original", found.seconds.total.median / ours.total.median
     yield "decoder_share", row.share.decoder
     yield "render_share", row.share.render
     yield "render_over_bound", ours.render.median / _bound(row, ceilings, precision)

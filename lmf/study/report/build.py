@@ -78,6 +78,7 @@ def build_report(
         spread=read_spread(source, repeats),
         ablation=found.ablation,
         published=literature.published_table(table, published),
+        unchecked_sets=literature.unchecked_sets(table, published),
         context=layout.context_layout(published),
         seed=literature.seed_table(literature.read_seed(), published, table, found.ablation, base),
         cards=found.cards,

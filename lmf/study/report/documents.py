@@ -1,18 +1,19 @@
 """encoders.md, encoders.tex, ablation.md, ablation.tex: whole documents, one table per set."""
 
 from lmf.study import layout
+from lmf.study.literature import BICUBIC_TOLERANCE_DB
 from lmf.study.report.page import Page
 
-INTERVALS = "Brackets: 95 % percentile bootstrap intervals over pictures; differences are paired."
+INTERVALS = "Brackets: 95 % bootstrap intervals over pictures (expanded percentile); differences are paired."
 COST = (
     "MACs: 10^9 multiply-adds for one 320×180 input at ×4. Time per image: see timing.md. "
     "The same numbers with more digits and the weights' sha256: encoders.csv."
 )
 
 FAMILIES = (
-    "Encoders of one family side by side, not equal models: published ones are the full ones, trained "
-    "for far longer; ours are named under the profile's `encoders`. “meets” and “MISMATCH” judge our "
-    "bicubic, which must agree to 0.05 dB before anything else counts."
+    "Encoders of one family side by side, not equal models: ours are those that the profile names under "
+    "`encoders`, trained for its number of steps. “meets” and “MISMATCH” judge our bicubic, which must "
+    f"agree to {BICUBIC_TOLERANCE_DB} dB before anything else counts."
 )
 
 
@@ -43,6 +44,7 @@ def encoders_markdown(page: Page) -> str:
             "index.html lists published figures of other sets as context."
         )
     parts += [
+        *page.unchecked,
         "## Beside the seed document",
         page.seed_verdict,
         layout.to_markdown(layout.seed_layout(page.seed)),
@@ -52,7 +54,7 @@ def encoders_markdown(page: Page) -> str:
 
 def ablation_markdown(page: Page) -> str:
     """The ablation of the base encoder, and what it says."""
-    parts = [f"# Ablation of {page.base}, profile {page.profile}"]
+    parts = [f"# Ablation of {page.base}, profile {page.profile}", *_bold(page.alarms)]
     for set_ in page.sets if len(page.ablation) else []:
         parts += [
             layout.set_caption(page.encoders, set_),

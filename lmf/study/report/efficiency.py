@@ -13,7 +13,7 @@ from lmf.core.files import atomic_write, write_text
 from lmf.study import layout
 from lmf.study.bench.ratios import MEANING, PEAK
 from lmf.study.bench.record import Bench
-from lmf.study.bench.table import COLUMNS, cells, notes, skipped_line, where
+from lmf.study.bench.table import COLUMNS, cells, notes, value, where
 from lmf.study.figures import save
 from lmf.study.literature import read_published
 from lmf.study.report.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
@@ -90,13 +90,21 @@ def _document(costs: pd.DataFrame, bench: Bench | None) -> str:
     parts += [
         *notes(bench),
         _markdown(COLUMNS, rows),
-        *map(skipped_line, bench.skipped),
+        *_left_out(bench),
         *(_stages(bench) if bench.rows else ()),
         "Ratios within this run:",
         layout.to_markdown(ratio_layout(bench)),
         _ratio_lines(bench),
     ]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _left_out(bench: Bench) -> list[str]:
+    """What was not measured, and why, as a table; nothing if all was."""
+    if not bench.skipped:
+        return []
+    rows = [(one.what, str(one.case), one.reason) for one in bench.skipped]
+    return ["Not measured:", _markdown(("what", "of", "why"), rows)]
 
 
 def _stages(bench: Bench) -> list[str]:
@@ -147,7 +155,7 @@ def published_layout(costs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFra
 def ratio_layout(bench: Bench) -> pd.DataFrame:
     """Ratios as text: where down, what they are across; peaks stand with the times already."""
     found = [
-        {"at": where(one.case, bench), "ratio": _heading(one.name), "value": f"{one.value:.2f}"}
+        {"at": where(one.case, bench), "ratio": _heading(one.name), "value": value(one, bench)}
         for one in bench.ratios
         if one.name != PEAK
     ]

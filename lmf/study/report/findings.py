@@ -1,12 +1,18 @@
 """What the tables say, in sentences: which differences are clear, which are not, what is alarming."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import pandas as pd
 
 from lmf.study.ablations import ABLATIONS
 from lmf.study.statistics import FEWEST_FOR_A_TEST, sign_test_floor
 from lmf.study.tables import distinct
 
-_ONE_SEED = "One seed: how far a second training would differ is not measured here."
+_ONE_SEED = (
+    "One seed: what is said here is said of these weights. How far a second training would differ is "
+    "not measured."
+)
 
 _TIMES = {2: "twice", 3: "three times", 4: "four times", 5: "five times"}
 
@@ -16,21 +22,29 @@ _OWN = "custom"  # charts computed from formulas, or whatever the user put in th
 def seeds(spread: pd.DataFrame) -> list[str]:
     """How far chance moves a row, as far as it is known; the intervals know nothing of it.
 
-    spread: of `tables.spread_table`; the set `custom` is left out.
+    spread: of `tables.spread_table`.
     """
-    told = spread[spread["set"] != _OWN]
-    if told.empty:
+    if spread.empty:
         return [_ONE_SEED]
     sentences = []
-    for model, rows in told.groupby("model", sort=False):
-        most = rows.loc[rows["spread"].idxmax()]
+    for model, rows in spread.groupby("model", sort=False):
+        times = rows["trainings"].iloc[0]
+        most = ", ".join(f"{row.spread:.2f} dB on {row.set}" for row in _largest(rows).itertuples())
         sentences.append(
-            f"Trained {_TIMES.get(times := most['trainings'], f'{times} times')} with different seeds, "
-            f"{model} moves by up to {most['spread']:.2f} dB ({most['set']} ×{most['scale']:g}), "
-            f"{rows['spread'].median():.2f} dB in the median of {len(rows)} pairs of set and scale: "
-            "smaller differences between models may be chance."
+            f"Trained {_TIMES.get(times, f'{times} times')} with different seeds, {model} moves by up to "
+            f"{most}. What is not more than that counts as “within chance”; so few trainings do not show "
+            "how far chance can go."
         )
     return sentences
+
+
+def chance(spread: pd.DataFrame) -> dict[str, float]:
+    """The largest difference (dB) that another seed made on each set, of whatever model and scale."""
+    return {row.set: row.spread for row in _largest(spread).itertuples()}
+
+
+def _largest(spread: pd.DataFrame) -> pd.DataFrame:
+    return spread.loc[spread.groupby("set", sort=False)["spread"].idxmax()]
 
 
 def below_bicubic(gains: pd.DataFrame) -> list[str]:
@@ -65,13 +79,33 @@ def protocol_mismatch(published: pd.DataFrame) -> list[str]:
     return alarms
 
 
-def unequal_budgets(table: pd.DataFrame) -> list[str]:
-    """An alarm if the models of `tables.encoder_table` were trained for different numbers of steps."""
-    steps = table.dropna(subset="steps").drop_duplicates("model")
-    if len(distinct(steps["steps"])) < 2:
-        return []
-    each = ", ".join(f"{row.model} {row.steps:,.0f}" for row in steps.itertuples())
-    return [f"Models were trained for different numbers of steps ({each}): compare with care."]
+def unchecked(sets: Sequence[str], table: pd.DataFrame) -> list[str]:
+    """One sentence per set whose bicubic no published figure can check; sets: `unchecked_sets`."""
+    sentences = []
+    for set_ in sets:
+        sources = " and ".join(distinct(table.loc[table["set"] == set_, "lr_source"]))
+        sentences.append(
+            f"Our bicubic on {set_} is not checked: no published one has the same protocol and LR "
+            f"pictures ({sources} here). No model is judged on it."
+        )
+    return sentences
+
+
+def unequal_budgets(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One alarm each if models were trained for other numbers of steps, or on other pictures.
+
+    cards: of the weights, by model.
+    """
+    budgets = {
+        "for different numbers of steps": {m: f"{card['steps']:,}" for m, card in cards.items()},
+        "on different pictures": {m: card["data"]["tree_sha256"][:12] for m, card in cards.items()},
+    }
+    return [
+        f"Models were trained {how} ({', '.join(f'{m} {value}' for m, value in each.items())}): compare "
+        "with care."
+        for how, each in budgets.items()
+        if len(set(each.values())) > 1
+    ]
 
 
 def ablations_left_out(ablation: pd.DataFrame) -> list[str]:
@@ -115,12 +149,12 @@ def seed_verdict(seed: pd.DataFrame) -> str:
     )
 
 
-def tally(differences: pd.DataFrame, against: str) -> list[str]:
+def tally(differences: pd.DataFrame, against: str, moved: Mapping[str, float]) -> list[str]:
     """One sentence: in how many places, set and scale, each model is clearly better or worse.
 
     The set `custom` is left out, and the sentence says so: by default it holds test charts, which
-    must not count like photographs. differences: of `tables.difference_table`. Nothing to say, no
-    sentence.
+    must not count like photographs. differences: of `tables.difference_table`. moved: see `chance`.
+    Nothing to say, no sentence.
     """
     own = differences["set"] == _OWN
     told = differences[~own & (differences["images"] > 1)]
@@ -128,31 +162,38 @@ def tally(differences: pd.DataFrame, against: str) -> list[str]:
         return []
     counts = []
     for model, rows in told.groupby("model", sort=False):
-        better, worse = (rows["difference_low"] > 0).sum(), (rows["difference_high"] < 0).sum()
-        verdicts = {"better": better, "worse": worse, "not told apart": len(rows) - better - worse}
-        counts.append(f"{model} {', '.join(f'{w} in {n}' for w, n in verdicts.items() if n)}")
+        verdicts = {name: int(of.sum()) for name, of in _verdicts(rows, moved).items()}
+        counts.append(f"{model} {', '.join(f'{v} in {n}' for v, n in verdicts.items() if n)}")
     places = len(told.drop_duplicates(["set", "scale"]))
     without = f" ({_OWN} left out)" if own.any() else ""
     return [f"Against {against}, in {places} pairs of set and scale{without}: {'; '.join(counts)}."]
 
 
-def comparisons(differences: pd.DataFrame, against: str) -> list[str]:
+def comparisons(differences: pd.DataFrame, against: str, moved: Mapping[str, float]) -> list[str]:
     """One sentence per set: who is clearly better than `against`, who worse, who neither.
 
-    differences: of `tables.difference_table`. Sets of a single picture have no interval and no say.
+    differences: of `tables.difference_table`. moved: see `chance`. Sets of a single picture have no
+    interval and no say.
     """
     sentences = []
     for set_, rows in differences[differences["images"] > 1].groupby("set", sort=False):
-        better, worse = rows["difference_low"] > 0, rows["difference_high"] < 0
         scales = rows["scale"].nunique()
-        verdicts = {
-            "better": _list(rows[better], scales),
-            "worse": _list(rows[worse], scales),
-            "not told apart (interval includes 0)": _list(rows[~better & ~worse], scales),
-        }
+        verdicts = {name: _list(rows[of], scales) for name, of in _verdicts(rows, moved).items()}
         told = "; ".join(f"{verdict}: {names}" for verdict, names in verdicts.items() if names)
         sentences.append(f"Against {against} on {set_} (n = {rows['images'].iloc[0]}) — {told}.")
     return sentences
+
+
+def _verdicts(rows: pd.DataFrame, moved: Mapping[str, float]) -> dict[str, pd.Series]:
+    """Which rows are clear, which another seed could have made, and which pictures disagree about."""
+    better, worse = rows["difference_low"] > 0, rows["difference_high"] < 0
+    small = rows["difference"].abs() <= rows["set"].map(moved).fillna(0.0)
+    return {
+        "better": better & ~small,
+        "worse": worse & ~small,
+        "within chance": (better | worse) & small,
+        "not told apart": ~better & ~worse,
+    }
 
 
 def _list(rows: pd.DataFrame, scales: int) -> str:

@@ -6,7 +6,7 @@ page asks timing.js, which lies beside it, and points to timing.md where there i
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
@@ -22,6 +22,7 @@ from lmf.metrics.protocol import protocol_named
 from lmf.study import figures, layout
 from lmf.study.ablations import ABLATIONS
 from lmf.study.figures import Theme
+from lmf.study.literature import BICUBIC_TOLERANCE_DB
 from lmf.study.report import findings
 from lmf.study.tables import distinct
 
@@ -50,6 +51,7 @@ class Page:
     spread: pd.DataFrame
     ablation: pd.DataFrame
     published: pd.DataFrame
+    unchecked_sets: Sequence[str]
     context: pd.DataFrame
     seed: pd.DataFrame
     cards: Mapping[str, Mapping[str, Any]]
@@ -68,8 +70,13 @@ class Page:
         return [
             *findings.below_bicubic(self.gains),
             *findings.protocol_mismatch(self.published),
-            *findings.unequal_budgets(self.encoders),
+            *findings.unequal_budgets(self.cards),
         ]
+
+    @cached_property
+    def unchecked(self) -> list[str]:
+        """Sets whose bicubic cannot be held against the literature."""
+        return findings.unchecked(self.unchecked_sets, self.encoders)
 
     @cached_property
     def comparisons(self) -> dict[str, pd.DataFrame]:
@@ -84,12 +91,14 @@ class Page:
     @cached_property
     def in_short(self) -> list[str]:
         """One sentence per question."""
-        return [s for against, d in self.comparisons.items() for s in findings.tally(d, against)]
+        moved = findings.chance(self.spread)
+        return [s for a, d in self.comparisons.items() for s in findings.tally(d, a, moved)]
 
     @cached_property
     def in_full(self) -> dict[str, list[str]]:
         """One sentence per question and set."""
-        return {a: findings.comparisons(d, a) for a, d in self.comparisons.items()}
+        moved = findings.chance(self.spread)
+        return {a: findings.comparisons(d, a, moved) for a, d in self.comparisons.items()}
 
     @cached_property
     def seeds(self) -> list[str]:
@@ -152,7 +161,8 @@ def render_page(page: Page, light: Mapping[str, bytes], dark: Mapping[str, bytes
         changes={name: one.what for name, one in ABLATIONS.items()},
         protocols={name: protocol_named(name).description for name in _protocols(page)},
         seeds=distinct(page.encoders["seed"]),
-        steps=distinct(page.encoders["steps"]),
+        steps=[f"{steps:,}" for steps in sorted({card["steps"] for card in page.cards.values()})],
+        tolerance=BICUBIC_TOLERANCE_DB,
         encoder_sets=[_encoder_set(page, set_) for set_ in page.sets],
         ablation_sets=[_ablation_set(page, set_) for set_ in page.sets if len(page.ablation)],
         published=layout.published_layout(page.published),

@@ -4,7 +4,7 @@ Counts are the same everywhere, so they are a result: results/<profile>/efficien
 not, so they lie beside the other timings, where nothing depends on them.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +15,7 @@ from lmf.core.files import atomic_write
 from lmf.metrics.cost import LR_SIZE
 from lmf.study.bench.count import cost
 from lmf.study.bench.plan import SCALES, Plan, grid
+from lmf.study.bench.ratios import ratios
 from lmf.study.bench.record import Bench, read_bench, write_bench
 from lmf.study.bench.run import OnStep, run_bench
 from lmf.study.profile import Profile
@@ -120,6 +121,14 @@ def read_costs(results: Path) -> pd.DataFrame:
 
 
 def read_timing(results: Path) -> Bench | None:
-    """The timing in results/<profile>, if one was taken; ConfigError where it is no benchmark."""
+    """The timing in results/<profile>, if one was taken; ConfigError where it is no benchmark.
+
+    Its ratios are made anew of its rows.
+    """
     path = results / "timing" / f"{TIMING}.json"
-    return read_bench(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    bench = read_bench(path)
+    by = bench.provenance
+    found = ratios(bench.rows, bench.memory, bench.ceilings, by.precision, gpu=by.device != "cpu")
+    return replace(bench, ratios=found)

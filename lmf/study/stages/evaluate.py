@@ -65,6 +65,7 @@ def evaluate_model(
     if subject.model is not None:
         _time(subject.model, profile, name, place, device)
     write_rows(frame, place.rows(name))
+    write_json(place.means(name), _means(frame))
     journal.close()
     return frame
 
@@ -77,10 +78,21 @@ def test_tasks(profile: Profile, place: Workspace) -> list[Task]:
     ]
 
 
+def _means(frame: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
+    """Mean PSNR (dB) and SSIM by set and scale, such as {"set5": {"x2": {"psnr": 37.5, ...}}}."""
+    means: dict[str, dict[str, dict[str, float]]] = {}
+    groups = frame.groupby(["set", "scale"], sort=False)[["psnr", "ssim"]].mean().round(4)
+    for row in groups.reset_index().itertuples():
+        means.setdefault(row.set, {})[f"x{row.scale:g}"] = {"psnr": row.psnr, "ssim": row.ssim}
+    return means
+
+
 def _time(model: Lmf, profile: Profile, name: str, place: Workspace, device: torch.device) -> None:
     timing = profile.timing
     timed = latency(model, timing.input, timing.scale, device=device, runs=timing.runs)
-    write_json(place.timing(name), {"model": name} | asdict(timed))
+    ran = model.upscale(torch.rand(1, 3, *timing.input, device=device), scale=timing.scale)
+    how = {"renderer": ran.path, "convolutions": ran.convolutions}
+    write_json(place.timing(name), {"model": name} | how | asdict(timed))
 
 
 def _check_crops(profile: Profile, tasks: list[Task]) -> None:
