@@ -2,7 +2,8 @@
 
     model = lmf.create_model("lm-lte", encoder="edsr-baseline")
     model = lmf.load_model("lm-lte-edsr-baseline")
-    rgb = model(image, scale=3.7)          # (B, 3, h, w) in [0, 1] -> (B, 3, H, W)
+    with torch.no_grad():                  # else every step is kept for gradients
+        rgb = model(image, scale=3.7)      # (B, 3, h, w) in [0, 1] -> (B, 3, H, W)
     out = lmf.Enhancer(model).enhance(picture, scale=4)
 
 Names are imported when first used, so that `lmf --help` does not wait for torch.

@@ -100,7 +100,8 @@ class Lmf(nn.Module):
     ) -> Tensor:
         """Enlarge (B, 3, h, w) in [0, 1] to `size` (H, W), or by `scale` to (round(h s), round(w s)).
 
-        Returns (B, 3, H, W), not clamped. Raises InputError on anything else.
+        Returns (B, 3, H, W), not clamped. Under `torch.no_grad()` unless gradients are wanted, for which
+        every step is kept; or `upscale`, which wants none. Raises InputError on anything else.
         """
         return self.render(self.encode(image), target_size(check_image(image), size, scale))
 

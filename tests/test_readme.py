@@ -1,5 +1,6 @@
 """README: its figures are those of the committed report, its commands and files exist."""
 
+import ast
 import csv
 import json
 import re
@@ -84,3 +85,11 @@ def test_options_exist():
 )
 def test_files_exist(name):
     assert (ROOT / name).exists()
+
+
+def test_python_calls_no_model_with_gradients():
+    """Calling a model keeps every step for gradients; `upscale`, `stream` and the Enhancer do not."""
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
+    bare = [one for one in ast.parse(code).body if not isinstance(one, ast.With)]
+    assert "with torch.no_grad():" in code
+    assert not re.search(r"\bmodel(\.encode|\.render|\.query)?\(", "\n".join(map(ast.unparse, bare)))
