@@ -21,7 +21,7 @@ from lmf.architecture import ModelConfig
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.files import atomic_write, flush, json_text, sha256, write_json
-from lmf.core.weights import check_file, load_strictly, tensor_bytes
+from lmf.core.weights import check_file, check_finite, load_strictly, tensor_bytes
 from lmf.model import Lmf
 from lmf.official import read_official
 from lmf.render.cmsr import CmsrTable
@@ -136,7 +136,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Lmf:
 
     Raises:
         CheckpointError: the file is missing, damaged, altered since its card was written, or holds
-            other parameters than its architecture has; nothing is partly loaded.
+            other parameters than its architecture has, or NaN; nothing is partly loaded.
     """
     path = weights_file(name_or_path)
     if path.suffix == OFFICIAL:
@@ -149,6 +149,7 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Lmf:
     except ConfigError as error:
         raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from error
     load_strictly(model, read_tensors(path), str(path))
+    check_finite(model.state_dict(), str(path))
     return model.eval()
 
 

@@ -84,11 +84,32 @@ def test_card_that_lacks_an_entry_is_refused(saved, name):
             lambda t: t.update({"encoder.head.0.bias": torch.zeros(9)}),
             "misshapen parameter encoder.head.0.bias;",
         ),
+        (
+            lambda t: t.update({"encoder.head.0.bias": t["encoder.head.0.bias"].int()}),
+            "non-float parameter encoder.head.0.bias;",
+        ),
+        (
+            lambda t: t.update({"encoder.head.0.bias": t["encoder.head.0.bias"].cfloat()}),
+            "non-float parameter encoder.head.0.bias;",
+        ),
     ],
 )
 def test_tensors_of_another_model_are_named(saved, change, said):
     rewrite_tensors(saved, change)
     assert said in refusal(saved)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_not_finite_are_named(saved, value):
+    rewrite_tensors(saved, lambda tensors: tensors["encoder.head.0.weight"][2, 1].fill_(value))
+    assert "parameter encoder.head.0.weight holds NaN or infinite values" in refusal(saved)
+
+
+def test_weights_beyond_single_precision_are_named(saved):
+    """Finite in the file, infinite in the model."""
+    name = "encoder.head.0.bias"
+    rewrite_tensors(saved, lambda t: t.update({name: torch.full_like(t[name].double(), 1e300)}))
+    assert f"parameter {name} holds NaN or infinite values" in refusal(saved)
 
 
 def test_weights_under_the_card_of_another_architecture_are_refused(small_model, saved):

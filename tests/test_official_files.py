@@ -116,6 +116,14 @@ def test_content_of_another_kind_is_refused(path, value, said):
             lambda sd: sd.update({"imnet.layers.0.bias": torch.zeros(256, dtype=torch.cfloat)}),
             "sd entry 'imnet.layers.0.bias' is no tensor of numbers",
         ),
+        (
+            lambda sd: sd.update({"imnet.layers.0.bias": torch.zeros(256, dtype=torch.int64)}),
+            "non-float parameter imnet.layers.0.bias;",
+        ),
+        (
+            lambda sd: sd.update({"imnet.layers.0.bias": torch.full((256,), torch.nan)}),
+            "parameter imnet.layers.0.bias holds NaN or infinite values",
+        ),
     ],
 )
 def test_tensors_that_do_not_fit_are_named(path, entry, change, said):

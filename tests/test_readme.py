@@ -92,4 +92,6 @@ def test_python_calls_no_model_with_gradients():
     (code,) = re.findall(r"```python\n(.*?)```", README, re.S)
     bare = [one for one in ast.parse(code).body if not isinstance(one, ast.With)]
     assert "with torch.no_grad():" in code
-    assert not re.search(r"\bmodel(\.encode|\.render|\.query)?\(", "\n".join(map(ast.unparse, bare)))
+    assert not re.search(
+        r"\bmodel(\.encode|\.render|\.query)?\(", "\n".join(map(ast.unparse, bare))
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
@@ -40,11 +41,17 @@ def check_file(path: Path) -> None:
 def check_tensors(
     tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], where: str
 ) -> None:
-    """CheckpointError names a missing, extra or misshapen tensor; values are not compared."""
-    missing = sorted(expected.keys() - tensors.keys())
-    extra = sorted(tensors.keys() - expected.keys())
-    wrong = [n for n, t in tensors.items() if n in expected and t.shape != expected[n].shape]
-    for problem, names in (("missing", missing), ("unexpected", extra), ("misshapen", wrong)):
+    """CheckpointError names a missing, extra, misshapen or non-float tensor; values are not compared."""
+    both = [(name, t, expected[name]) for name, t in tensors.items() if name in expected]
+    problems = {
+        "missing": sorted(expected.keys() - tensors.keys()),
+        "unexpected": sorted(tensors.keys() - expected.keys()),
+        "misshapen": [name for name, t, e in both if t.shape != e.shape],
+        "non-float": [
+            name for name, t, e in both if e.is_floating_point() and not t.is_floating_point()
+        ],
+    }
+    for problem, names in problems.items():
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             raise CheckpointError(
@@ -53,6 +60,16 @@ def check_tensors(
 
 
 def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor], where: str) -> None:
-    """Copy `tensors` into `model`; CheckpointError names a missing, extra or misshapen one."""
+    """Copy `tensors` into `model`; raises CheckpointError as `check_tensors` does."""
     check_tensors(tensors, model.state_dict(), where)
     model.load_state_dict(dict(tensors))
+
+
+def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
+    """CheckpointError names a tensor with NaN or infinite values."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{where}: parameter {name} holds NaN or infinite values; get the file again, or train "
+                "again"
+            )

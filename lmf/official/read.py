@@ -11,7 +11,7 @@ from torch import Tensor
 from lmf.architecture import ModelConfig
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.unpickle import read_pth
-from lmf.core.weights import check_tensors
+from lmf.core.weights import check_finite, check_tensors
 from lmf.model import Lmf
 from lmf.nets.swinir import SwinBlock
 from lmf.nets.window_attention import shift_masks, window_kinds
@@ -39,7 +39,7 @@ def read_official(path: str | os.PathLike[str]) -> Lmf:
 
     Raises:
         CheckpointError: the file is missing, damaged, holds pickled code, is of a family, encoder or
-            option that this package lacks, or holds other tensors than its arguments ask for.
+            option that this package lacks, or holds other tensors than its arguments ask for, or NaN.
     """
     path = Path(path)
     name, args, tensors = _entries(read_pth(path), str(path))
@@ -54,6 +54,7 @@ def read_official(path: str | os.PathLike[str]) -> Lmf:
                 f"{path}: buffer {key} is not what its architecture gives; altered"
             )
     model.load_state_dict({key: tensors[official_name(key)] for key in model.state_dict()})
+    check_finite({official_name(key): t for key, t in model.state_dict().items()}, str(path))
     return model.eval()
 
 
