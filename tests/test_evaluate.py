@@ -143,13 +143,28 @@ def test_pictures_are_saved_once(place):
     for _ in range(2):
         evaluate(
             upscale, FACTS, tasks(place, 2.0),
-            journal=Journal(place / "journal"), saved=Whole(place / "sr"),
+            journal=Journal(place / "journal"), saved=Whole(place / "sr", "model"),
         )  # fmt: skip
     assert len(seen) == 2
-    saved = Image.open(place / "sr/custom/0-x2.png")
+    saved = Image.open(place / "sr/model/custom/0-x2.png")
     pair = make_pair(open_set("custom"), 0, 2)
     lr = Image.fromarray(pair.lr).resize((64, 70), Image.Resampling.BICUBIC)
     np.testing.assert_array_equal(np.asarray(saved), np.asarray(lr))
+
+
+def test_pictures_of_two_models_lie_side_by_side(place):
+    request = Request("bicubic", sets=["grey"], scales=[2], images=Path("sr"))
+    for model in ("bicubic", "bilinear"):
+        score(replace(request, model=model), CPU, ALONE)
+    found = {path.relative_to("sr").as_posix() for path in Path("sr").rglob("*.png")}
+    assert found == {f"{m}/grey/{i}-x2.png" for m in ("bicubic", "bilinear") for i in "01"}
+    one, other = (Path(f"sr/{m}/grey/0-x2.png").read_bytes() for m in ("bicubic", "bilinear"))
+    assert one != other
+
+
+def test_a_model_whose_name_leads_out_of_the_folder_saves_nothing():
+    with pytest.raises(ConfigError, match=r"model '\.\.': rename its file"):
+        Whole(Path("sr"), "..")
 
 
 def test_a_prediction_that_is_not_finite_is_refused(place):

@@ -117,6 +117,14 @@ def test_an_own_folder_needs_no_catalogue(layout, name, tmp_path):
     assert [path.name for path in open_set(name, tmp_path).hr] == ["a.png", "b.PNG"]
 
 
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a/", "../a", "{root}/a"])
+def test_a_path_is_no_name_of_a_set(name, tmp_path):
+    for folder in ("a", "data/a", "data/a/b"):
+        put(tmp_path / folder, HR)
+    with pytest.raises(ConfigError, match=r"is no name: put or link the folder .* as .*data/NAME"):
+        open_set(name.format(root=tmp_path), tmp_path / "data")
+
+
 def test_unreadable_pictures_in_an_own_folder_are_all_named(tmp_path):
     put(tmp_path / "custom", HR | {"x.png": b"words", "y.jpg": b"", "README.md": b"hello"})
     with pytest.raises(DataError, match=r"x\.png, y\.jpg"):

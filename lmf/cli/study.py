@@ -100,7 +100,8 @@ def evaluate(
         typer.Option(help="CSV to write.  [default: runs/evaluate/<model>.csv]"),
     ] = None,
     save_images: Annotated[
-        Path | None, typer.Option(help="Folder for the enlarged pictures.")
+        Path | None,
+        typer.Option(help="Folder for the enlarged pictures: <model>/<set>/<image>-x<scale>.png."),
     ] = None,
     profile: ProfileOption = None,
     device: DeviceOption = "auto",

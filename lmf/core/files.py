@@ -11,6 +11,11 @@ from pathlib import Path
 from lmf.core.errors import DataError, ResourceError
 
 
+def is_plain(name: str) -> bool:
+    """Whether `name` is one component of a path, so that `folder / name` lies in `folder`."""
+    return name not in ("", ".", "..") and Path(name).name == name
+
+
 @contextmanager
 def atomic_write(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path beside `path`; move it into place on success, remove it on failure.

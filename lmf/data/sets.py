@@ -14,8 +14,8 @@ from typing import Literal
 
 from PIL import Image
 
-from lmf.core.errors import DataError
-from lmf.core.files import write_json, write_text
+from lmf.core.errors import ConfigError, DataError
+from lmf.core.files import is_plain, write_json, write_text
 from lmf.data.catalog import CATALOGUE, data_set
 from lmf.data.entries import DataSet
 from lmf.data.pictures import UNREADABLE
@@ -94,9 +94,14 @@ def open_set(name: str, root: Path = Path("data")) -> ImageSet:
     checked them before. Files that are no pictures by their suffix are passed over.
 
     Raises:
-        ConfigError: the name is neither catalogued nor a folder in `root`.
+        ConfigError: the name is neither catalogued nor a folder in `root`, or a path.
         DataError: the set is missing, empty or incomplete, or a picture cannot be read.
     """
+    if not is_plain(name):
+        raise ConfigError(
+            f"set {name!r} is no name: put or link the folder of pictures as {root / 'NAME'}, and "
+            "give NAME"
+        )
     folder = root / name
     own = name == "custom" or (name not in CATALOGUE and folder.is_dir())
     entry = None if own else data_set(name)

@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from lmf.core.files import atomic_write
+from lmf.core.errors import ConfigError
+from lmf.core.files import atomic_write, is_plain
 from lmf.study.journal import Key
 from lmf.study.profile import Crop
 
@@ -49,9 +50,20 @@ class Crops(Saved):
 
 @dataclass(frozen=True)
 class Whole(Saved):
-    """Every picture, as <folder>/<set>/<image>-x<scale>.png."""
+    """Every picture, as <folder>/<model>/<set>/<image>-x<scale>.png.
+
+    Raises:
+        ConfigError: the model's name would lead out of `folder`.
+    """
 
     folder: Path
+    model: str
+
+    def __post_init__(self) -> None:
+        if not is_plain(self.model):
+            raise ConfigError(
+                f"model {self.model!r}: rename its file, as folders cannot be called so"
+            )
 
     def wants(self, key: Key) -> bool:
         """Whether it is not there yet."""
@@ -62,7 +74,7 @@ class Whole(Saved):
         write_png(sr, self._path(key))
 
     def _path(self, key: Key) -> Path:
-        return self.folder / key.set / f"{key.image}-x{key.scale:g}.png"
+        return self.folder / self.model / key.set / f"{key.image}-x{key.scale:g}.png"
 
 
 def save_crop(picture: Tensor, crop: Crop, folder: Path) -> None:

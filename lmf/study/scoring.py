@@ -63,6 +63,7 @@ def score(
     tasks = _tasks(request, read_profile(place.profile).test_sets, place.data)
     subject = _subject(request.model, request.profile, device)
     name = subject.facts.model
+    saved = Whole(request.images, name) if request.images else NOTHING
     out = request.out or place.root / "runs" / "evaluate" / f"{name}.csv"
     if out.is_dir():
         raise ConfigError(f"{out} is a folder: name a .csv file")
@@ -75,7 +76,7 @@ def score(
             this.facts,
             tasks,
             journal=journals[one],
-            saved=Whole(request.images) if request.images and one == name else NOTHING,
+            saved=saved if one == name else NOTHING,
             device=device,
             team=team,
             on_row=on_row,
