@@ -1,6 +1,7 @@
 """Evaluation of any model on any set: rows, resumption, several processes, pictures, refusals."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from PIL import Image
 from test_bicubic import bicubic
 
 from lmf.checkpoint import save_model
-from lmf.core.errors import ConfigError, DataError, InputError
+from lmf.core.errors import ConfigError, DataError, InputError, ResourceError
 from lmf.data.sets import ImageSet, open_set
 from lmf.study.evaluate import Task, baseline, evaluate, make_pair
 from lmf.study.journal import Facts, Journal
@@ -84,6 +85,30 @@ def test_grey_pictures_count_as_three_equal_channels(place):
 def test_a_picture_too_small_for_the_scale_is_named(place):
     with pytest.raises(InputError, match=r"0\.png: 64x70 leaves less than 8 pixels a side at x9"):
         make_pair(open_set("custom"), 0, 9)
+
+
+@pytest.mark.parametrize(
+    ("lr", "fits"),
+    [
+        ((21, 33), True),  # HR is cropped to 63x99
+        ((21, 32), False),
+        ((20, 33), False),
+        ((22, 33), False),
+        ((10, 16), False),  # as at another scale
+        ((33, 21), False),
+    ],
+)
+def test_published_lr_that_is_not_of_this_hr_is_named(tmp_path, lr, fits):
+    paths = tmp_path / "a.png", tmp_path / "ax3.png"
+    for path, size in zip(paths, ((65, 101), lr), strict=True):
+        Image.new("RGB", size).save(path)
+    pictures = ImageSet("x", paths[:1], {3: paths[1:]})
+    if fits:
+        assert make_pair(pictures, 0, 3).hr.shape == (99, 63, 3)
+        return
+    said = f"{paths[1]}: {lr[0]}x{lr[1]} is not the 65x101 of {paths[0]} at x3; put"
+    with pytest.raises(InputError, match=re.escape(said)):
+        make_pair(pictures, 0, 3)
 
 
 class Stop(Exception):  # noqa: N818
@@ -228,6 +253,22 @@ def test_published_figures_stand_beside_equal_protocols_only(place):
         (Request("bicubic", scales=[float("nan")]), ConfigError, "scale nan"),
         (Request("bicubic", protocol="y"), ConfigError, "unknown protocol 'y'; valid: benchmark_y"),
         (Request("bicubic", sets=["custom"], out=Path("data")), ConfigError, "data is a folder"),
+        (
+            Request("bicubic", sets=["custom"], out=Path("a.txt")),
+            ConfigError,
+            r"a\.txt: rows are wr",
+        ),
+        (
+            Request("bicubic", sets=["custom"], out=Path("own.json/a.csv")),
+            ResourceError,
+            r"^own\.json/a\.csv: cannot write here",
+        ),
+        (
+            Request("a/bicubic.safetensors", sets=["custom"]),
+            ConfigError,
+            "taken for those of bicubic",
+        ),
+        (Request("../bilinear.pth", sets=["custom"]), ConfigError, "taken for those of bilinear"),
         (Request("rdn", sets=["custom"]), ConfigError, "no trained model 'rdn' in profile quick"),
     ],
 )

@@ -23,19 +23,11 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     A reader therefore never sees half a file, and a failed or killed writer leaves the old one.
 
     Raises:
-        ResourceError: the folder cannot be made or written, or the disk is full.
+        ResourceError: the folder cannot be made or written, or the disk is full; `path` is a folder.
     """
     path = Path(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        name = str(path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}"))
-        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # less the umask
-    except OSError as error:
-        raise ResourceError(
-            f"{path}: cannot write here ({error.strerror}); check the folder"
-        ) from error
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _beside(path)
+    name = str(temporary)
     try:
         yield temporary
         flush(temporary)
@@ -48,6 +40,32 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_no_folder(path: Path) -> None:
+    """ResourceError if the file to be written would have to replace a folder."""
+    if path.is_dir():
+        raise ResourceError(f"{path} is a folder; name a file")
+
+
+def check_place(path: Path) -> None:
+    """ResourceError if nothing can be written there: before the work, which would be in vain."""
+    _beside(path).unlink()
+
+
+def _beside(path: Path) -> Path:
+    """A new empty file beside `path`."""
+    try:
+        check_no_folder(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        name = str(path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}"))
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)  # less the umask
+    except OSError as error:
+        raise ResourceError(
+            f"{path}: cannot write here ({error.strerror}); check the folder"
+        ) from error
+    os.close(handle)
+    return Path(name)
 
 
 def flush(path: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def make_pair(pictures: ImageSet, index: int, scale: float) -> Pair:
     HR keeps its upper left corner: floor(H / scale) LR rows need round(scale * that) HR rows.
 
     Raises:
-        InputError: the picture is too small for the scale, or the published LR does not fit it.
+        InputError: the picture is too small for the scale, or not as large as its published LR says.
     """
     path = pictures.hr[index]
     hr = read_rgb(path)
@@ -75,13 +76,26 @@ def make_pair(pictures: ImageSet, index: int, scale: float) -> Pair:
             f"{path}: {hr.shape[1]}x{hr.shape[0]} leaves less than {SMALLEST_LR} pixels a side at "
             f"x{scale:g}; leave out the picture or the scale"
         )
-    if size[0] > hr.shape[0] or size[1] > hr.shape[1]:
-        raise InputError(f"{path}: smaller than its published x{scale:g} LR; fetch the set again")
+    if published:
+        _check_fit(path, hr, published[index], lr, scale)
     hr = hr[: size[0], : size[1]]
     if not published:
         lr = resize_picture(hr, (h, w))
     source = "published" if published else KERNEL
     return Pair(pictures.name, path.stem, scale, lr, hr, source)
+
+
+def _check_fit(
+    hr_path: Path, hr: NDArray[np.uint8], lr_path: Path, lr: NDArray[np.uint8], scale: float
+) -> None:
+    """InputError unless LR is HR at 1 / scale, less a part of an LR pixel where that leaves a rest."""
+    for large, small in zip(hr.shape[:2], lr.shape[:2], strict=True):
+        if not large - scale < small * scale <= large:
+            sizes = [f"{picture.shape[1]}x{picture.shape[0]}" for picture in (lr, hr)]
+            raise InputError(
+                f"{lr_path}: {sizes[0]} is not the {sizes[1]} of {hr_path} at x{scale:g}; put the LR "
+                "picture of that file there, or fetch the set again"
+            )
 
 
 def evaluate(

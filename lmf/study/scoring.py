@@ -11,6 +11,7 @@ import torch
 from lmf.checkpoint import OFFICIAL, released_names
 from lmf.core.config import choose
 from lmf.core.errors import ConfigError
+from lmf.core.files import check_place
 from lmf.data.catalog import protocol_of
 from lmf.data.fetch import open_set
 from lmf.metrics.protocol import protocol_named
@@ -64,9 +65,7 @@ def score(
     subject = _subject(request.model, request.profile, device)
     name = subject.facts.model
     saved = Whole(request.images, name) if request.images else NOTHING
-    out = request.out or place.root / "runs" / "evaluate" / f"{name}.csv"
-    if out.is_dir():
-        raise ConfigError(f"{out} is a folder: name a .csv file")
+    out = _csv(request.out or place.root / "runs" / "evaluate" / f"{name}.csv")
     journals = {one: Journal(out.with_name(f".{out.name}.{one}")) for one in (BICUBIC, name)}
     frames: list[pd.DataFrame] = []
     for one in dict.fromkeys([name, BICUBIC]):
@@ -125,7 +124,21 @@ def _tasks(request: Request, default: Iterable[str], data: Path) -> list[Task]:
     ]
 
 
+def _csv(out: Path) -> Path:
+    """`out`, if rows can be written there: the journal beside it would fail under a name of its own."""
+    if out.is_dir() or out.suffix.lower() != ".csv":
+        kind = " is a folder" if out.is_dir() else ": rows are written as CSV"
+        raise ConfigError(f"{out}{kind}; name a .csv file")
+    check_place(out)
+    return out
+
+
 def _subject(model: str, profile: str | None, device: torch.device) -> Subject:
     if model in BASELINES:
         return baseline_subject(model, "", device)
-    return model_subject(weights_of(model, profile), device)
+    path = weights_of(model, profile)
+    if path.stem in BASELINES:
+        raise ConfigError(
+            f"{path}: its rows would be taken for those of {path.stem}; rename the file"
+        )
+    return model_subject(path, device)
