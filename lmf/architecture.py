@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from typing import Any, Literal
 
 from lmf.core.config import Config, parse, plain
@@ -85,6 +86,20 @@ def _unread(config: ModelConfig) -> set[str]:
     if config.head == "lte":  # its convolutions read 3x3 features
         unread |= {"unfold"}
     return unread
+
+
+def least_parameters(config: ModelConfig) -> int:
+    """A number that the parameters of any model of `config` exceed, without building one."""
+    found = 2 * 9 * config.fourier
+    for widths in (config.hidden, config.attention):
+        found += sum(before * after for before, after in pairwise((1, *widths)))
+    if config.latent:
+        modulations = config.mod_scale + config.mod_shift
+        found += (1, *config.hidden)[-1] * config.depth * config.width * modulations
+        found += (config.depth - 1) * config.width**2
+    if config.cross_scale is not None:
+        found += config.cross_scale.channels
+    return found
 
 
 _WIDE = (256, 256, 256, 256)

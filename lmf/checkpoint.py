@@ -17,11 +17,11 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from lmf.architecture import ModelConfig
+from lmf.architecture import ModelConfig, least_parameters
 from lmf.core.config import parse, plain
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.files import atomic_write, flush, json_text, sha256, write_json
-from lmf.core.weights import check_file, check_finite, load_strictly, tensor_bytes
+from lmf.core.weights import check_file, check_finite, check_room, load_strictly, tensor_bytes
 from lmf.model import Lmf
 from lmf.official import read_official
 from lmf.render.cmsr import CmsrTable
@@ -144,11 +144,14 @@ def load_model(name_or_path: str | os.PathLike[str]) -> Lmf:
     card = read_card(path)
     if card["sha256"] != sha256(path):
         raise CheckpointError(f"{path}: differs from the sha256 on its card; restore either file")
+    tensors = read_tensors(path)
     try:
-        model = Lmf(parse(ModelConfig, card["architecture"], "its architecture"))
+        config = parse(ModelConfig, card["architecture"], "its architecture")
+        check_room(least_parameters(config), tensors, str(path))
+        model = Lmf(config)
     except ConfigError as error:
         raise CheckpointError(f"{path.with_suffix('.json')}: {error}") from error
-    load_strictly(model, read_tensors(path), str(path))
+    load_strictly(model, tensors, str(path))
     check_finite(model.state_dict(), str(path))
     return model.eval()
 
@@ -158,7 +161,7 @@ def read_cmsr(path: Path, scale: float) -> CmsrTable:
     if path.suffix == OFFICIAL:
         raise CheckpointError(f"{path}: has no card for CMSR tables; rewrite it with `lmf convert`")
     card, key = path.with_suffix(".json"), f"{scale:g}"
-    tables = read_card(path).get("cmsr", {})
+    tables = _cmsr_tables(read_card(path), card)
     if key not in tables:
         raise CheckpointError(
             f"{card}: no CMSR table for x{key}; run `lmf cmsr build {path} --scale {key}`"
@@ -170,10 +173,23 @@ def read_cmsr(path: Path, scale: float) -> CmsrTable:
 
 
 def write_cmsr(path: Path, tables: Iterable[CmsrTable]) -> None:
-    """Add CMSR tables to the card of `path`, each in place of any for its scale."""
-    card = read_card(path)
+    """Add CMSR tables to the card of `path`, each in place of any for its scale.
+
+    Raises:
+        CheckpointError: there is no such card, or its tables are none.
+    """
+    card, place = read_card(path), path.with_suffix(".json")
     added = {f"{table.scale:g}": plain(table) for table in tables}
-    write_json(path.with_suffix(".json"), card | {"cmsr": card.get("cmsr", {}) | added})
+    write_json(place, card | {"cmsr": _cmsr_tables(card, place) | added})
+
+
+def _cmsr_tables(card: Mapping[str, Any], place: Path) -> dict[str, Any]:
+    tables = card.get("cmsr", {})
+    if not isinstance(tables, dict):
+        raise CheckpointError(
+            f"{place}: its cmsr holds no tables; remove that entry and run `lmf cmsr build`"
+        )
+    return tables
 
 
 def convert(source: Path, target: Path) -> dict[str, Any]:

@@ -7,9 +7,10 @@ import pytest
 import torch
 from saved_weights import FACTS, refusal, rewrite_card, rewrite_tensors
 
-from lmf.checkpoint import load_model, read_card, save_model
+from lmf.architecture import MODELS, least_parameters
+from lmf.checkpoint import load_model, read_card, read_cmsr, save_model, write_cmsr
 from lmf.core.config import plain
-from lmf.core.errors import ResourceError
+from lmf.core.errors import CheckpointError, ResourceError
 from lmf.core.files import sha256
 
 
@@ -58,6 +59,8 @@ def test_missing_files_are_named(saved):
     assert "nothing.safetensors: no such weights file" in refusal(
         saved.with_name("nothing.safetensors")
     )
+    said = "small: no such weights file; small.safetensors is there, give the suffix, too"
+    assert said in refusal(saved.with_suffix(""))
     saved.with_suffix(".json").unlink()
     assert "small.json: no such card" in refusal(saved)
 
@@ -132,10 +135,45 @@ def test_card_of_an_unknown_architecture_is_refused(model, saved, change, said):
     assert said in message
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"width": 10**9},
+        {"depth": 10**6},
+        {"hidden": [10**9]},
+        {"hidden": [10**5, 10**5]},
+        {"fourier": 10**8},
+    ],
+)
+def test_card_of_a_far_larger_architecture_asks_for_no_memory(model, saved, change):
+    rewrite_card(saved, architecture=plain(model.config) | change)
+    assert "and its architecture at least " in refusal(saved)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("cross_scale", [True, False])
+def test_least_parameters_are_fewer_than_there_are(small_model, name, cross_scale):
+    for options in ({"hidden": []}, {"hidden": [7, 90]}, {}):
+        found = small_model(name, cross_scale=cross_scale, **options)
+        count = sum(p.numel() for p in found.parameters())
+        assert count / 10 < least_parameters(found.config) + 84_152 < count
+
+
+@pytest.mark.parametrize("tables", [5, "x8", [], False])
+def test_card_whose_cmsr_tables_are_none_is_named(saved, tables):
+    rewrite_card(saved, cmsr=tables)
+    for use in (lambda: read_cmsr(saved, 8), lambda: write_cmsr(saved, [])):
+        with pytest.raises(CheckpointError, match=r"small\.json: its cmsr holds no tables; remove"):
+            use()
+
+
 def test_unwritable_place_is_one_clear_line(model, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ResourceError, match="cannot write here"):
         save_model(model, tmp_path / "file" / "small.safetensors", FACTS)
+    (tmp_path / "small.safetensors").mkdir()
+    with pytest.raises(ResourceError, match=r"small\.safetensors is a folder; name a file"):
+        save_model(model, tmp_path / "small.safetensors", FACTS)
 
 
 @pytest.mark.parametrize("room", [0, 1, 8])

@@ -132,6 +132,13 @@ def test_tensors_that_do_not_fit_are_named(path, entry, change, said):
     assert said in refusal(write(path, entry | {"sd": sd}))
 
 
+def test_arguments_of_a_far_larger_model_ask_for_no_memory(path):
+    deep = content("lmlte")
+    deep["args"]["imnet_spec"] = {"name": "lmmlp", "args": dict(deep["args"]["imnet_spec"]["args"])}
+    deep["args"]["imnet_spec"]["args"]["hidden_depth"] = 10**6
+    assert "and its architecture at least " in refusal(write(path, deep))
+
+
 def test_weights_under_the_arguments_of_another_model_are_refused(path, entry):
     other = content("lmliif")
     assert "missing parameter hypernet" in refusal(write(path, other | {"sd": entry["sd"]}))

@@ -29,7 +29,9 @@ def tensor_bytes(tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | No
 def check_file(path: Path) -> None:
     """CheckpointError if `path` is missing, or plainly something else was saved under its name."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: no such weights file")
+        near = path.with_name(f"{path.name}.safetensors")
+        hint = f"; {near.name} is there, give the suffix, too" if near.is_file() else ""
+        raise CheckpointError(f"{path}: no such weights file{hint}")
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"version https://git-lfs"):
@@ -73,3 +75,13 @@ def check_finite(tensors: Mapping[str, Tensor], where: str) -> None:
                 f"{where}: parameter {name} holds NaN or infinite values; get the file again, or train "
                 "again"
             )
+
+
+def check_room(least: int, tensors: Mapping[str, Tensor], where: str) -> None:
+    """CheckpointError if `tensors` hold fewer than `least` numbers, before memory is asked for them."""
+    found = sum(tensor.numel() for tensor in tensors.values())
+    if found < least:
+        raise CheckpointError(
+            f"{where}: holds {found:,} numbers, and its architecture at least {least:,}; the file "
+            "belongs to another model"
+        )

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmf.architecture import ModelConfig
+from lmf.architecture import ModelConfig, least_parameters
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.unpickle import read_pth
-from lmf.core.weights import check_finite, check_tensors
+from lmf.core.weights import check_finite, check_room, check_tensors
 from lmf.model import Lmf
 from lmf.nets.swinir import SwinBlock
 from lmf.nets.window_attention import shift_masks, window_kinds
@@ -44,7 +44,9 @@ def read_official(path: str | os.PathLike[str]) -> Lmf:
     path = Path(path)
     name, args, tensors = _entries(read_pth(path), str(path))
     try:
-        model = Lmf(official_config(name, args))
+        config = official_config(name, args)
+        check_room(least_parameters(config), tensors, str(path))
+        model = Lmf(config)
     except ConfigError as error:
         raise CheckpointError(f"{path}: {error}") from error
     check_tensors(tensors, official_state(model), str(path))
