@@ -1,5 +1,8 @@
 """The `lmf` command line: which commands there are; each imports what it needs when it runs."""
 
+from importlib.metadata import version
+from typing import Annotated
+
 import typer
 
 from lmf.cli import cmsr, models, notebook, setup, study
@@ -14,6 +17,25 @@ app = typer.Typer(
     help="Latent modulated functions: a reproducible study of arbitrary-scale super-resolution.",
     epilog="The whole study: make repro.   One picture: lmf upscale in.png out.png --scale 2.7",
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lmf {version('lmf')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Say the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass  # options before any command
+
 
 app.command()(study.fetch)
 app.command()(study.plan)

@@ -19,12 +19,13 @@ def use_images(
 
 
 def doctor() -> None:
-    """Say what this installation can do, and what it lacks."""
+    """Say what this installation can do, and what it lacks. Exit status 1 after any FAIL."""
     from lmf.study.doctor import examine
 
+    marks = {True: "ok  ", None: "--  ", False: "FAIL"}
     healthy = True
     for finding in examine():
-        typer.echo(f"{'ok  ' if finding.good else 'FAIL'}  {finding.subject}: {finding.text}")
-        healthy &= finding.good
+        typer.echo(f"{marks[finding.good]}  {finding.subject}: {finding.text}")
+        healthy &= finding.good is not False
     if not healthy:
         raise typer.Exit(1)

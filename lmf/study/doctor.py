@@ -15,10 +15,13 @@ STUDY_PACKAGES = ("lightning", "dvc", "papermill", "jupyterlab", "pandas", "scik
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at.
+
+    good: None for what is not as the study needs it, where nobody asked for the study.
+    """
 
     subject: str
-    good: bool
+    good: bool | None
     text: str
 
 
@@ -31,10 +34,17 @@ def examine(root: Path = Path()) -> Iterator[Finding]:
         try:
             yield Finding(name, True, version(name))
         except PackageNotFoundError:
-            yield Finding(name, False, "missing; pip install -e '.[study]'")
+            text = "missing; only for the study: pip install -e '.[study]'"
+            yield Finding(name, None, text)
+    study = (root / "params.yaml").is_file()
     free = shutil.disk_usage(root).free / 1e9
-    yield Finding("disk", free > 2, f"{free:.0f} GB free; quick needs 1, paper about 20")
-    yield _profile(root)
+    needed = "quick needs 1, paper about 20; upscaling none"
+    yield Finding("disk", free > 2 or (False if study else None), f"{free:.0f} GB free; {needed}")
+    if study:
+        yield _profile(root)
+    else:
+        text = "none here; only for the study, which runs from the repository's root"
+        yield Finding("profile", None, text)
 
 
 def _torch() -> Iterator[Finding]:
