@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -38,6 +40,8 @@ def place(tmp_path, monkeypatch, small_model) -> Path:
     weights = tmp_path / "results/quick/weights/edsr-baseline.safetensors"
     save_model(small_model("lm-lte"), weights, {})
     Image.effect_noise((14, 9), 99).convert("RGB").save(tmp_path / "in.png")
+    Image.new("CMYK", (14, 9)).save(tmp_path / "cmyk.tif")
+    (tmp_path / "a.ipynb").write_text('{"cells": []}')
     (tmp_path / "cut.png").write_bytes((tmp_path / "in.png").read_bytes()[:150])
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -90,13 +94,27 @@ def lmf(monkeypatch, capfd, tmp_path):
         ("upscale in.png out.png --scale 0.5", 1, "scale is 0.5: use a finite number of at"),
         ("upscale in.png out.png --scale nan", 1, "scale is nan"),
         ("upscale in.png out.png --scale 9999", 1, "is more than 268,435,456 pixels"),
-        ("upscale in.png out.png", 1, "give either size=(H, W) or scale=s"),
+        ("upscale in.png out.png", 1, "give one of --scale and --size"),
+        (f"{UPSCALE} --size 28x18", 1, "give one of --scale and --size"),
+        ("upscale in.png out.png --size 0x0", 1, "--size '0x0': write WIDTHxHEIGHT, for inst"),
+        (f"upscale in.png out.png --size {'9' * 5000}x9", 1, "--size '999999999999"),
+        (
+            "upscale in.png out.png --size 99999999x2",
+            1,
+            "in.png: 99999999x2 is below its 14x9 in height; pictures are only enlarged",
+        ),
+        (f"{UPSCALE} --max-memory 1e300", 2, "--max-memory 1e+300: give a number of GB above 0"),
+        ("upscale . out.png --scale 2", 1, ". is a folder; name a picture in it"),
+        ("upscale in.png profiles --scale 2", 1, "profiles is a folder; name a file"),
+        ("upscale cmyk.tif out.png --scale 2", 1, "cmyk.tif: is a CMYK picture; save it as RGB"),
         ("upscale in.png in.png/out.png --scale 2", 1, "in.png/out.png: cannot write here"),
         ("upscale in.png out.xyz --scale 2", 1, "out.xyz: unknown picture format '.xyz'"),
         (f"{UPSCALE} --device cuda:7", 1, "device cuda:7 is not there"),
         ("plan --device tpu", 1, "unknown device 'tpu'; valid: auto, cpu"),
         ("use-images nowhere", 1, "nowhere: no such folder"),
+        ("use-images in.png", 1, "in.png is a file; name the folder that holds it"),
         ("notebook run none.ipynb out.ipynb", 1, "none.ipynb: no such notebook"),
+        ("notebook run a.ipynb profiles", 1, "profiles is a folder; name a file"),
     ],
 )
 def test_bad_input_is_one_clear_line_and_nothing_is_written(place, lmf, line, status, said):
@@ -148,7 +166,6 @@ def test_what_an_interrupted_command_promises_is_what_it_keeps(
 
 def test_missing_package_is_named(place, lmf, monkeypatch):
     monkeypatch.setitem(sys.modules, "papermill", None)
-    (place / "a.ipynb").write_text('{"cells": []}')
     outcome = lmf("notebook", "run", "a.ipynb", "b.ipynb")
     assert (outcome.status, outcome.err.count("\n")) == (1, 1)
     assert "papermill is not installed; pip install" in outcome.err
@@ -176,10 +193,45 @@ def test_of_several_processes_one_speaks(place, lmf, monkeypatch, environment, l
     assert outcome.err.startswith(said) if said else outcome.err == ""
 
 
-@pytest.mark.parametrize("good", [True, False])
-def test_doctor_exits_1_if_something_is_missing(lmf, monkeypatch, good):
+@pytest.mark.parametrize(
+    ("good", "mark", "status"), [(True, "ok", 0), (None, "--", 0), (False, "FAIL", 1)]
+)
+def test_doctor_exits_1_if_something_is_missing(lmf, monkeypatch, good, mark, status):
     monkeypatch.setattr(doctor, "examine", lambda: [doctor.Finding("thing", good, "looked at")])
-    assert lmf("doctor").status == int(not good)
+    outcome = lmf("doctor")
+    assert (outcome.status, outcome.out) == (status, f"{mark:4}  thing: looked at\n")
+
+
+def test_doctor_finds_nothing_wrong_for_who_only_upscales(tmp_path, monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", missing)
+    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=1e9))
+    found = {one.subject: one for one in doctor.examine(tmp_path)}
+    assert [one.good for one in found.values() if one.good is False] == []
+    for name in (*doctor.STUDY_PACKAGES, "profile"):
+        assert found[name].good is None
+        assert "only for the study" in found[name].text
+    (tmp_path / "params.yaml").write_text("profile: none")
+    assert {one.subject for one in doctor.examine(tmp_path) if one.good is False} == {
+        "disk",
+        "profile",
+    }
+
+
+def test_version_is_said(lmf):
+    outcome = lmf("--version")
+    assert (outcome.status, outcome.out, outcome.err) == (0, f"lmf {version('lmf')}\n", "")
+
+
+def test_large_pictures_are_read_without_a_warning_and_larger_ones_refused(place, lmf, monkeypatch):
+    words = ["upscale", "in.png", "out.png", "--scale", "1", "--kernel", "dense"]
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 14 * 9 - 1)
+    assert lmf(*words).err == ""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 14 * 9 // 3)
+    said = "lmf: in.png has more than 84 pixels, the most that are read; cut it into parts\n"
+    assert lmf(*words).err == said
 
 
 def test_no_command_shows_the_help(lmf):

@@ -18,9 +18,9 @@ def enhancer(small_model):
 
 
 REFUSED = [
-    (Image.new("CMYK", (4, 4)), "mode CMYK is not supported; convert to: 1, L"),
-    (Image.new("I", (4, 4)), "mode I is not supported"),
-    (Image.new("F", (4, 4)), "mode F is not supported"),
+    (Image.new("CMYK", (4, 4)), "this is a CMYK picture; save it as RGB"),
+    (Image.new("I", (4, 4)), "this is a 32-bit picture; save it as 16-bit grey"),
+    (Image.new("F", (4, 4)), "this is a 32-bit picture; save it as 16"),
     (np.zeros((4, 4), np.int32), "array holds int32"),
     (np.zeros((4, 4), bool), "array holds bool"),
     (np.zeros((4, 4, 3), complex), "array holds complex128"),
@@ -44,6 +44,19 @@ REFUSED = [
 def test_other_pictures_are_refused_by_name(enhancer, picture, said):
     with pytest.raises(InputError, match=said):
         enhancer.enhance(picture, scale=2)
+
+
+@pytest.mark.parametrize("picture", ["in.png", [[0.5]], torch.zeros(3, 4, 4)])
+def test_what_cannot_be_streamed_is_refused_by_name(enhancer, picture):
+    with pytest.raises(
+        InputError, match=r"a (str|list|Tensor) is no picture: pass a PIL image or ar"
+    ):
+        enhancer.stream(picture, scale=2)
+
+
+def test_something_else_than_a_model_is_refused():
+    with pytest.raises(ConfigError, match=r"a str is no model: pass one, see lmf\.load_model"):
+        Enhancer("lm-lte-edsr-baseline", "cpu")
 
 
 @pytest.mark.parametrize("scale", [0.99, 0, -2, math.nan, math.inf])

@@ -127,7 +127,7 @@ def test_a_path_is_no_name_of_a_set(name, tmp_path):
 
 def test_unreadable_pictures_in_an_own_folder_are_all_named(tmp_path):
     put(tmp_path / "custom", HR | {"x.png": b"words", "y.jpg": b"", "README.md": b"hello"})
-    with pytest.raises(DataError, match=r"x\.png, y\.jpg"):
+    with pytest.raises(DataError, match=r"cannot be read: x\.png, y\.jpg; remove"):
         open_set("custom", tmp_path)
 
 
@@ -146,5 +146,7 @@ def test_an_own_folder_without_pictures_is_refused(files, tmp_path):
 
 
 def test_a_missing_own_folder_says_what_to_do(tmp_path):
-    with pytest.raises(DataError, match="put your pictures there"):
+    with pytest.raises(
+        DataError, match=r"custom is missing: run `dvc repro`; before it `lmf use-images DIR`"
+    ):
         open_set("custom", tmp_path)

@@ -229,11 +229,13 @@ def test_pictures_behind_the_first_are_announced(tmp_path, caplog, name):
 
 def test_picture_too_large_to_decode_is_refused(tmp_path):
     (tmp_path / "huge.png").write_bytes(png(50_000, 50_000, 8, b""))
-    with pytest.raises(InputError, match=r"huge.png: not a readable picture .*exceeds limit"):
+    with pytest.raises(InputError, match=r"huge.png has more than 178,956,970 pixels, the most"):
         open_picture(tmp_path / "huge.png")
 
 
-@pytest.mark.parametrize("text", ["20", "x", "axb", "-2x3", "2.5x3", "²x3", "2x3x4"])
+@pytest.mark.parametrize(
+    "text", ["20", "x", "axb", "-2x3", "2.5x3", "²x3", "2x3x4", "0x3", "3x00", "9" * 5000 + "x1"]
+)
 def test_size_is_width_x_height(text):
     assert parse_size("1920X1080") == (1080, 1920)
     with pytest.raises(InputError, match="write WIDTHxHEIGHT"):

@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import warnings
 from typing import Any, NoReturn
 
 import typer
@@ -25,6 +26,8 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", level=level, stream=sys.stderr)
     for chatty in ("httpx", "papermill", "lightning", "lightning.fabric"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Pillow refuses twice as many pixels as it warns of; what it opens is meant to be read here.
+    warnings.filterwarnings("ignore", "Image size .* could be decompression bomb")
     stop = _Stop()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)

@@ -39,6 +39,9 @@ def upscale(
 ) -> None:
     """Enlarge a picture. PNG and TIFF are written row by row, and may be larger than the memory.
 
+    The picture is turned upright and keeps its colour profile (ICC); other metadata (EXIF, resolution,
+    comments) are left out.
+
     Example: lmf upscale in.png out.png --scale 2.7
 
     Example: lmf upscale map.png map.tif --scale 8 --max-memory 1 --max-pixels 2000000000
@@ -66,9 +69,10 @@ def upscale(
 
 
 def _bytes(gigabytes: float) -> int:
-    if not 0 < gigabytes < math.inf:
+    count = gigabytes * 1e9
+    if not 0 < count < math.inf:
         raise typer.BadParameter(f"--max-memory {gigabytes:g}: give a number of GB above 0")
-    return round(gigabytes * 1e9)
+    return round(count)
 
 
 def convert(

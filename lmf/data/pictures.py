@@ -24,7 +24,8 @@ def open_picture(path: Path) -> Image.Image:
     """A picture in the mode of its file, fully decoded, upright by its EXIF orientation.
 
     Raises:
-        InputError: the file is missing, damaged, no picture, or larger than Pillow's safe limit.
+        InputError: the file is missing, damaged, no picture, or of more than twice Pillow's
+            MAX_IMAGE_PIXELS.
     """
     try:
         with Image.open(path) as picture:
@@ -33,6 +34,13 @@ def open_picture(path: Path) -> Image.Image:
             upright = ImageOps.exif_transpose(picture)
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder; name a picture in it") from error
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise InputError(
+            f"{path} has more than {most:,} pixels, the most that are read; cut it into parts"
+        ) from error
     except UNREADABLE as error:
         raise InputError(f"{path}: not a readable picture ({error})") from error
     if deep and not upright.mode.startswith("I"):

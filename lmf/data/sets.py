@@ -106,7 +106,8 @@ def open_set(name: str, root: Path = Path("data")) -> ImageSet:
     own = name == "custom" or (name not in CATALOGUE and folder.is_dir())
     entry = None if own else data_set(name)
     if not folder.is_dir():
-        remedy = "run `lmf fetch " + name + "`" if entry else "put your pictures there"
+        custom = "run `dvc repro`; before it `lmf use-images DIR`, for a folder of yours"
+        remedy = f"run `lmf fetch {name}`" if entry else custom
         raise DataError(f"{folder} is missing: {remedy}")
     paths = picture_paths(folder)
     hr, lr = _pair(name, paths)
@@ -147,7 +148,7 @@ def _check_readable(folder: Path, paths: list[str]) -> None:
         except UNREADABLE:
             unreadable.append(path)
     if unreadable:
-        raise DataError(f"{folder}: no readable pictures: {', '.join(unreadable)}; remove them")
+        raise DataError(f"{folder}: cannot be read: {', '.join(unreadable)}; remove or mend them")
 
 
 def _pair(name: str, paths: Iterable[str]) -> tuple[list[str], dict[int, list[str]]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lmf.core.errors import InputError
+from lmf.core.errors import ConfigError, InputError
 from lmf.core.inputs import check_image, target_size
 from lmf.deploy.device import choose_device
 from lmf.model import Lmf
@@ -68,9 +68,15 @@ class Enhancer:
     """Enlarges pictures with one model on one device.
 
     device: "auto", "cpu", "cuda", "cuda:N" or "mps"; `self.device` says which it is.
+
+    Raises:
+        ConfigError: no such device, or something else than a model. ResourceError: the device is not
+            there.
     """
 
     def __init__(self, model: Lmf, device: str = "auto") -> None:
+        if not isinstance(model, torch.nn.Module):
+            raise ConfigError(f"a {type(model).__name__} is no model: pass one, see lmf.load_model")
         self.device = choose_device(device)
         self.model = model.eval().to(self.device)
         self._dtype = next(model.parameters()).dtype
@@ -111,10 +117,7 @@ class Enhancer:
             if "icc_profile" in picture.info:
                 result.info["icc_profile"] = picture.info["icc_profile"]
             return result
-        if isinstance(picture, np.ndarray):
-            return self._enhance_array(picture, wanted)
-        kind = type(picture).__name__
-        raise InputError(f"a {kind} is no picture: pass a PIL image, array or tensor")
+        return self._enhance_array(_array(picture, "PIL image, array or tensor"), wanted)
 
     def stream(
         self,
@@ -128,8 +131,12 @@ class Enhancer:
         """What `enhance` gives, some rows at a time, from top to bottom: (rows, W[, C]).
 
         A PIL image's rows are those of an image of mode `output_mode`. tell: is told in the end.
+        Raises what `enhance` does.
         """
-        pixels = _pixels(picture) if isinstance(picture, Image.Image) else picture
+        if isinstance(picture, Image.Image):
+            pixels = _pixels(picture)
+        else:
+            pixels = _array(picture, "PIL image or array")
         return self._rows_of_array(pixels, _Wanted(scale, size, options, tell))[0]
 
     def _enhance_tensor(self, picture: Tensor, wanted: _Wanted) -> Tensor:
@@ -182,6 +189,12 @@ class Enhancer:
         )
 
 
+def _array(picture: object, valid: str) -> NDArray[np.generic]:
+    if not isinstance(picture, np.ndarray):
+        raise InputError(f"a {type(picture).__name__} is no picture: pass a {valid}")
+    return picture
+
+
 def _pixels(picture: Image.Image) -> NDArray[np.generic]:
     """An image, upright, as an array of its `output_mode`."""
     mode = output_mode(picture)
@@ -189,16 +202,22 @@ def _pixels(picture: Image.Image) -> NDArray[np.generic]:
     return np.asarray(upright if upright.mode == mode else upright.convert(mode))
 
 
-def output_mode(picture: Image.Image) -> str:
-    """Mode that `Enhancer.enhance` returns a PIL picture in; InputError if it takes no such one."""
+def output_mode(picture: Image.Image, subject: str = "this") -> str:
+    """Mode that `Enhancer.enhance` returns a PIL picture in; InputError if it takes no such one.
+
+    subject: how the message begins, for instance with the picture's file.
+    """
     if picture.mode not in MODES:
-        valid = ", ".join(MODES)
-        raise InputError(f"picture mode {picture.mode} is not supported; convert to: {valid}")
+        deep = picture.mode in ("I", "F")
+        kind, better = ("32-bit", "16-bit grey") if deep else (picture.mode, "RGB")
+        raise InputError(f"{subject} is a {kind} picture; save it as {better}")
     mode = MODES[picture.mode]
     if "transparency" not in picture.info or mode in _WITH_ALPHA.values():
         return mode
     if mode not in _WITH_ALPHA:
-        raise InputError(f"picture mode {picture.mode} with a transparent grey is not supported")
+        raise InputError(
+            f"{subject} is a {picture.mode} picture with a transparent grey; save it with 8 bits"
+        )
     return _WITH_ALPHA[mode]
 
 

@@ -22,6 +22,8 @@ def use_images(folder: Path, root: Path = Path()) -> str:
             unreadable.
     """
     if not folder.is_dir():
+        if folder.is_file():
+            raise DataError(f"{folder} is a file; name the folder that holds it")
         raise DataError(f"{folder}: no such folder; name one that holds your pictures")
     if folder.resolve().is_relative_to((root / "data").resolve()):
         raise DataError(f"{folder}: data/ is where sets are put; name a folder outside of it")

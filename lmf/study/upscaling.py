@@ -1,5 +1,7 @@
 """`lmf upscale`: one picture file to another."""
 
+import re
+import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ from PIL import Image
 
 from lmf.checkpoint import load_model, read_cmsr
 from lmf.core.errors import InputError
-from lmf.core.files import atomic_write
+from lmf.core.files import atomic_write, check_no_folder
 from lmf.core.inputs import target_size
 from lmf.data.formats import LAYOUTS, ROW_FORMATS, encode, format_for
 from lmf.data.pictures import open_picture
@@ -49,16 +51,18 @@ def upscale_file(
         ConfigError: the model cannot be used so.
         InputError: the picture cannot be read or written, or scale and size make no sense.
         CheckpointError: the weights cannot be used, or have no such table.
-        ResourceError: device or disk say no.
+        ResourceError: device or disk say no; `target` is a folder.
     """
+    check_no_folder(target)
+    if (size is None) == (scale is None):
+        raise InputError("give one of --scale and --size")
     wanted = parse_size(size) if size is not None else None
     picture = open_picture(source)
+    mode = output_mode(picture, f"{source}:")
     output = target_size((picture.height, picture.width), wanted, scale)
-    if output[0] < picture.height or output[1] < picture.width:
-        had = f"{picture.width}x{picture.height}"
-        raise InputError(f"{source}: {output[1]}x{output[0]} is smaller than its {had}; enlarge it")
+    _check_larger(output, picture, source)
     check_output(output, max_pixels)
-    name = format_for(output_mode(picture), output, target, max_memory)
+    name = format_for(mode, output, target, max_memory)
     table = _table(weights, scale) if cmsr else None
     enhancer = Enhancer(load_model(weights), device)
     options = Options(max_memory, max_pixels, table, dtype, kernel)
@@ -70,6 +74,21 @@ def upscale_file(
         f"{source} {picture.width}x{picture.height} -> {target} {output[1]}x{output[0]} "
         f"with {weights.name} on {enhancer.device}, {_how(told[0], dtype)}"
     )
+
+
+def _check_larger(output: tuple[int, int], picture: Image.Image, source: Path) -> None:
+    """InputError if either side of the output (H, W) is below the picture's."""
+    small = [
+        side
+        for side, now, had in zip(("height", "width"), output, picture.size[::-1], strict=True)
+        if now < had
+    ]
+    if small:
+        had = f"{picture.width}x{picture.height}"
+        raise InputError(
+            f"{source}: {output[1]}x{output[0]} is below its {had} in {' and '.join(small)}; pictures "
+            "are only enlarged"
+        )
 
 
 def _write(
@@ -113,8 +132,10 @@ def _how(rendering: Rendering, dtype: torch.dtype | None) -> str:
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """ "WIDTHxHEIGHT" -> (H, W)."""
-    width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal()):
-        raise InputError(f"size {text!r}: write WIDTHxHEIGHT, for instance 1920x1080")
-    return int(height), int(width)
+    """ "WIDTHxHEIGHT" -> (H, W). Raises InputError for anything else, or sides of no pixel."""
+    found = re.fullmatch(r"([0-9]{1,9})[xX]([0-9]{1,9})", text)
+    width, height = map(int, found.groups()) if found else (0, 0)
+    if not (width and height):
+        shown = reprlib.repr(text)  # of no more than 30 characters
+        raise InputError(f"--size {shown}: write WIDTHxHEIGHT, for instance 1920x1080")
+    return height, width
