@@ -96,7 +96,7 @@ def lmf(monkeypatch, capfd, tmp_path):
         ("upscale in.png out.png --scale 9999", 1, "is more than 268,435,456 pixels"),
         ("upscale in.png out.png", 1, "give one of --scale and --size"),
         (f"{UPSCALE} --size 28x18", 1, "give one of --scale and --size"),
-        ("upscale in.png out.png --size 0x0", 1, "--size '0x0': write WIDTHxHEIGHT, for inst"),
+        ("upscale in.png out.png --size 0x0", 1, "--size 0x0 has no pixels: use at least 1x1"),
         (f"upscale in.png out.png --size {'9' * 5000}x9", 1, "--size '999999999999"),
         (
             "upscale in.png out.png --size 99999999x2",

@@ -134,8 +134,10 @@ def _how(rendering: Rendering, dtype: torch.dtype | None) -> str:
 def parse_size(text: str) -> tuple[int, int]:
     """ "WIDTHxHEIGHT" -> (H, W). Raises InputError for anything else, or sides of no pixel."""
     found = re.fullmatch(r"([0-9]{1,9})[xX]([0-9]{1,9})", text)
-    width, height = map(int, found.groups()) if found else (0, 0)
-    if not (width and height):
+    if not found:
         shown = reprlib.repr(text)  # of no more than 30 characters
         raise InputError(f"--size {shown}: write WIDTHxHEIGHT, for instance 1920x1080")
+    width, height = map(int, found.groups())
+    if not (width and height):
+        raise InputError(f"--size {text} has no pixels: use at least 1x1")
     return height, width
