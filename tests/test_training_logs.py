@@ -1,6 +1,8 @@
 """The logs of a training: what is in them when, also after a full disk and after a kill."""
 
 import dataclasses
+import runpy
+import sys
 from functools import partial
 
 import pytest
@@ -10,6 +12,8 @@ from small_runs import CONFIG, MODEL, Killed, noise
 from small_studies import VARIANT, small_study, train_small
 
 from lmf.core.errors import ResourceError
+from lmf.metrics.memory import high_water
+from lmf.train import log
 from lmf.train.engine import Run, train
 from lmf.train.log import COLUMNS, Stopwatch, read_speed
 from lmf.train.observe import Watch
@@ -75,6 +79,19 @@ def test_a_resumed_run_times_no_step_twice(tmp_path, die_at):
     assert steps_of(tmp_path / "speed.csv") == [2, 4, 6, 8, 9]
 
 
+def test_the_memory_of_a_row_is_the_high_water_mark():
+    before = high_water()
+    row = Stopwatch(None, torch.device("cpu")).lap(1)
+    assert 0 < before / 1e6 <= row.memory_mb + 0.1 <= high_water() / 1e6 + 0.2
+
+
+def test_windows_which_has_no_high_water_mark_can_train(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # importing it fails, as there
+    monkeypatch.setattr(sys, "platform", "win32")
+    there = runpy.run_path(log.__file__)
+    assert there["Stopwatch"](None, torch.device("cpu")).lap(1).memory_mb == 0
+
+
 @pytest.mark.parametrize(
     "damage",
     [
@@ -90,15 +107,15 @@ def test_a_resumed_run_times_no_step_twice(tmp_path, die_at):
 def test_a_damaged_speed_log_is_mended(tmp_path, damage):
     with pytest.raises(Killed):
         run_logged(tmp_path, die_at=7)
-    log = tmp_path / "speed.csv"
-    damaged = damage(log.read_text())
-    log.unlink()
+    path = tmp_path / "speed.csv"
+    damaged = damage(path.read_text())
+    path.unlink()
     if damaged is not None:
-        log.write_text(damaged)
+        path.write_text(damaged)
     run_logged(tmp_path)
-    assert steps_of(log)[-2:] == [8, 9]
-    assert set(steps_of(log)) <= {2, 4, 6, 8, 9}
-    assert all(row.seconds > 0 for row in read_speed(log))
+    assert steps_of(path)[-2:] == [8, 9]
+    assert set(steps_of(path)) <= {2, 4, 6, 8, 9}
+    assert all(row.seconds > 0 for row in read_speed(path))
 
 
 def test_an_emptied_speed_log_does_not_fail_the_stage(tmp_path):

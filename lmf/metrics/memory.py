@@ -69,15 +69,20 @@ def _report(prepare: Callable[[], Run], sender: Connection) -> None:
     """In the child: send the bytes, or the exception that stopped it."""
     try:
         run = prepare()
-        before = _high_water()
+        before = high_water()
         run()
-        sender.send(_high_water() - before)
+        sender.send(high_water() - before)
     except Exception as error:
         sender.send(error)
 
 
-def _high_water() -> int:
-    """Bytes. Linux's `ru_maxrss` starts at what the parent had, VmHWM at nothing."""
+def high_water() -> int:
+    """The most bytes that this process has held at once; 0 on Windows, which is not asked.
+
+    Linux's `ru_maxrss` starts at what the parent had, VmHWM at nothing.
+    """
+    if sys.platform == "win32":
+        return 0
     status = Path("/proc/self/status")
     if status.exists():
         found = re.search(r"^VmHWM:\s*(\d+) kB", status.read_text(encoding="ascii"), re.MULTILINE)

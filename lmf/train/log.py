@@ -2,9 +2,6 @@
 
 import csv
 import math
-import os
-import resource
-import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
@@ -16,6 +13,7 @@ import torch
 
 from lmf.core.errors import ResourceError
 from lmf.core.files import atomic_write, write_text
+from lmf.metrics.memory import high_water
 
 
 @dataclass(frozen=True)
@@ -141,8 +139,7 @@ class Stopwatch:
 
 
 def peak_memory(device: torch.device) -> int:
-    """Largest memory so far in bytes: what torch allocated on a GPU, the process's own elsewhere."""
+    """Largest memory so far in bytes: what torch allocated on a GPU, `high_water` elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts kibibytes but on macOS
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit if os.name == "posix" else 0
+    return high_water()
