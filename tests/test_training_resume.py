@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors.torch import load_file
 from small_runs import CONFIG, Killed, noise, run_training
 from small_studies import VARIANT, profile_of, small_study, train_small
 
@@ -54,6 +56,27 @@ def test_a_variant_is_trained_again_under_another_seed(tmp_path):
     assert (one["seed"], two["seed"]) == (0, 1)
     assert one["sha256"] != two["sha256"]
     assert is_trained(profile_of(place), f"{VARIANT}-seed1", place)
+
+
+def test_resumed_moments_lie_in_memory_as_their_weights_do(tmp_path, monkeypatch):
+    with pytest.raises(Killed):
+        run_training(tmp_path, noise(2), die_at=4)
+    saved, resumed = load_file(latest(tmp_path)), []
+
+    def look(run, folder, found, fabric):
+        parts.resume(run, folder, found, fabric)
+        trained = found.optimizer.param_groups[0]["params"]
+        resumed.extend((weight, found.optimizer.state[weight]) for weight in trained)
+        raise Killed  # before a step changes them
+
+    monkeypatch.setattr(engine, "resume", look)
+    with pytest.raises(Killed):
+        run_training(tmp_path, noise(2))
+    assert not all(weight.is_contiguous() for weight, _ in resumed)
+    for index, (weight, moments) in enumerate(resumed):
+        for key in ("exp_avg", "exp_avg_sq"):
+            assert moments[key].stride() == weight.stride()
+            assert torch.equal(moments[key], saved[f"adam.{index}.{key}"])
 
 
 def test_a_run_of_other_numerics_is_refused(tmp_path, monkeypatch):

@@ -113,8 +113,21 @@ def load_state(
     for name, value in _under("adam.", tensors).items():
         index, key = name.split(".", 1)
         moments.setdefault(int(index), {})[key] = value
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    moments = {i: _laid_out(kept, weights[i]) for i, kept in moments.items()}
     optimizer.load_state_dict(optimizer.state_dict() | {"state": moments})
     return Progress.read(about["progress"])
+
+
+def _laid_out(kept: Mapping[str, Tensor], weight: Tensor) -> dict[str, Tensor]:
+    """Adam's moments in the memory layout of their weight: where it differs, a GPU's Adam is slow.
+
+    A file has no layout; the count of steps, a scalar, needs none.
+    """
+    return {
+        key: value if key == "step" else torch.empty_like(weight).copy_(value)
+        for key, value in kept.items()
+    }
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
