@@ -251,13 +251,14 @@ class Lmf(nn.Module):
     ) -> Tensor:
         """Scattered queries: coord, cell (B, Q, 2) on [-1, 1], (y, x) -> (B, Q, 3), not clamped.
 
+        coord and cell are float32, also for a model in half precision; float64 for one in float64.
         The latent MLP reads the first query's cell of each image; all should be equal. chunk: queries
         evaluated at a time, to bound memory; it changes nothing else.
         """
         check_queries(latents.image, coord, cell)
         check_chunk(chunk)
         h, w = latents.image.shape[-2:]
-        relative = cell * cell.new_tensor([h, w])
+        relative = (cell * cell.new_tensor([h, w])).to(latents.image.dtype)
         rgb = render_queries(
             self.cells(latents, relative[:, 0]),
             self.head.render_basis,
@@ -268,8 +269,8 @@ class Lmf(nn.Module):
             ensemble=self.config.ensemble,
             chunk=chunk,
         )
-        rgb = 0.5 * rgb + (0.0 if self.head.lr_skip else 0.5)
-        return rgb + sample_bilinear(latents.image, coord) if self.head.lr_skip else rgb
+        rgb = 0.5 * rgb + (sample_bilinear(latents.image, coord) if self.head.lr_skip else 0.5)
+        return rgb.to(latents.image.dtype)
 
 
 def _create_head(config: ModelConfig, channels: int) -> Head[Any]:

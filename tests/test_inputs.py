@@ -96,6 +96,11 @@ def test_queries_of_another_kind_or_nowhere(model):
     latents, points = model.encode(GOOD), torch.zeros(1, 7, 2)
     said = refusal(model.query, latents, points.double(), points)
     assert "coord is torch.float64 on cpu: pass torch.float32 on cpu" in said
+    said = refusal(model.query, latents.map(torch.Tensor.half), points.half(), points)
+    assert "coord is torch.float16 on cpu: pass torch.float32 on cpu" in said
+    with torch.autocast("cpu", torch.bfloat16):
+        said = refusal(model.query, latents, points, points.bfloat16())
+    assert "cell is torch.bfloat16 on cpu: pass torch.float32 on cpu" in said
     with torch.no_grad():
         assert "cell holds NaN" in refusal(model.query, latents, points, points / 0)
 

@@ -64,6 +64,23 @@ def test_dense_equals_gather(small_model, name, size):
     torch.testing.assert_close(dense, query_all(model, image, size), atol=5e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_dense_equals_gather_in_half_precision(small_model, name, dtype):
+    """Up to a rounding or two of the type; coordinates of that type would miss whole pixels."""
+    model, image, size = (
+        small_model(name).to(dtype),
+        torch.rand(1, 3, 24, 24, dtype=dtype),
+        (61, 96),
+    )
+    with torch.no_grad():
+        dense = model(image, size=size)
+    scattered = query_all(model, image, size)
+    assert scattered.dtype == dtype
+    tolerance = 2 * torch.finfo(dtype).eps
+    torch.testing.assert_close(dense, scattered, atol=tolerance, rtol=0)
+
+
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
 @pytest.mark.parametrize("name", ["lm-lte", "lm-liif"])
 def test_dense_equals_gather_for_every_option(small_model, name, options):

@@ -37,20 +37,20 @@ def check_kind(image: Tensor, parameter: Tensor) -> None:
 
 
 def check_queries(image: Tensor, coord: Tensor, cell: Tensor) -> None:
-    """InputError if `coord` and `cell` are no queries, (B, Q, 2) each, of the LR `image` (B, 3, h, w)."""
+    """InputError if `coord` and `cell` are no queries, (B, Q, 2) each, of the LR `image` (B, 3, h, w).
+
+    Both are float32, or float64 as the image is: in half precision, points miss their pixels.
+    """
     batch = image.shape[0]
     shape = tuple(coord.shape)
     if len(shape) != 3 or shape[0] != batch or shape[2] != 2 or shape[1] == 0:
         raise InputError(f"coord has shape {shape}: pass ({batch}, Q, 2) of (y, x) on [-1, 1]")
     if cell.shape != coord.shape:
         raise InputError(f"cell has shape {tuple(cell.shape)}: pass {shape}, as coord has")
+    kind, device = torch.promote_types(image.dtype, torch.float32), image.device
     for name, given in (("coord", coord), ("cell", cell)):
-        same = given.dtype == image.dtype or torch.is_autocast_enabled(image.device.type)
-        if given.device != image.device or not same:
-            raise InputError(
-                f"{name} is {given.dtype} on {given.device}: pass {image.dtype} on {image.device}, as "
-                "the image"
-            )
+        if given.device != device or given.dtype != kind:
+            raise InputError(f"{name} is {given.dtype} on {given.device}: pass {kind} on {device}")
         # Not in training, whose queries are finite: a GPU would have to be waited for.
         if _has_values(given) and not (torch.is_grad_enabled() or torch.isfinite(given).all()):
             raise InputError(f"{name} holds NaN or infinite values: ask for points of the image")

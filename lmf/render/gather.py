@@ -32,8 +32,9 @@ def render_queries(
 ) -> Tensor:
     """RGB of scattered queries, without the LR image (LIIF, Eq. 4; LMF, Eq. 3).
 
-    coord: (B, Q, 2) in [-1, 1]. cell: (B, Q, 2) in half LR pixels. chunk: queries evaluated at a
-    time, to bound memory; it changes nothing else. Returns (B, Q, 3).
+    coord: (B, Q, 2) in [-1, 1], never of half precision. cell: (B, Q, 2) in half LR pixels, of the
+    cells' type. chunk: queries evaluated at a time, to bound memory; it changes nothing else.
+    Returns (B, Q, 3).
     """
     flat = cells.map(lambda t: t.flatten(0, 2))
     code: Any = flat.code  # of the kind that the basis reads
@@ -87,6 +88,7 @@ def _render_chunk(
 ) -> Tensor:
     picked = cells.map(lambda t: pick(t, near.index, lr_size))
     x = basis(picked.code, near.offset, cell[:, :, None].expand_as(near.offset))
+    x = x.to(mlp.linears[0].weight.dtype)  # half models find pixels and waves in float32
     rgb = mlp(x, picked.modulation)  # (B, Q, k, 3)
     return (rgb * near.weight[..., None]).sum(2)
 

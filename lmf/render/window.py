@@ -117,7 +117,8 @@ def _render_plain(windows: Windows, basis: Basis, mlp: ModulatedMlp, chunk: int)
     parts = []
     for i in range(0, len(windows), some):
         few = windows.some(slice(i, i + some))
-        parts.append(mlp(basis.window(few.cells.code, few.y, few.x, few.cell)))
+        read = basis.window(few.cells.code, few.y, few.x, few.cell)
+        parts.append(mlp(read.to(mlp.linears[0].weight.dtype)))  # offsets are float32
     return torch.cat(parts).movedim(-1, 1)
 
 
