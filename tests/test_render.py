@@ -64,6 +64,17 @@ def test_dense_equals_gather(small_model, name, size):
     torch.testing.assert_close(dense, query_all(model, image, size), atol=5e-5, rtol=0)
 
 
+@pytest.mark.parametrize(("shape", "size"), [((12, 50), (18, 75)), ((50, 12), (75, 18))])
+def test_without_ensemble_dense_equals_gather_where_two_pixels_are_equally_far(
+    small_model, shape, size
+):
+    """At x1.5 that is every third one."""
+    model, image = small_model("lm-lte", ensemble=False), torch.rand(1, 3, *shape)
+    with torch.no_grad():
+        dense = model(image, size=size)
+    torch.testing.assert_close(dense, query_all(model, image, size), atol=5e-5, rtol=0)
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_dense_equals_gather_in_half_precision(small_model, name, dtype):

@@ -54,14 +54,24 @@ def neighbours(coord: Tensor, lr_size: tuple[int, int], ensemble: bool = True) -
 
 
 TIE = 1e-4
-"""In LR pixels: queries this close to being equally far from two pixels count as past the middle."""
+"""In LR pixels: queries this close to being equally far from two pixels count as equally far."""
+
+
+def past_middle(fraction: Tensor) -> Tensor:
+    """Without ensemble: whether the pixel after a query is the nearer one, which speaks for it.
+
+    fraction: of an LR pixel, from the pixel before. A query equally far from both, as every third one
+    is at x1.5, has the one before, whatever the rounding: float32 errs by `TIE` beyond 1,000 pixels.
+    """
+    return fraction > 0.5 + TIE
 
 
 def nearest(coord: Tensor, lr_size: tuple[int, int], side: int) -> Nearest:
     """The `side` x `side` LR pixels nearest to queries `coord` (B, Q, 2); k = side^2.
 
     Beyond the border the border pixel stands in. A query on a pixel's centre has, for an even side,
-    one more pixel after it than before it, whatever the rounding of its coordinate.
+    one more pixel after it than before it, whatever the rounding of its coordinate; for an odd side,
+    one equally far from two has the one after it in the middle.
     """
     position = [(coord[..., axis] + 1) * (n / 2) - 0.5 for axis, n in enumerate(lr_size)]
     steps = torch.arange(side, device=coord.device)
@@ -89,7 +99,7 @@ def _axis(coord: Tensor, n: int, ensemble: bool) -> _Axis:
         corner = torch.stack((low, low + 1), dim=-1)
         weight = torch.stack((1 - fraction, fraction), dim=-1)
     else:
-        corner = torch.where(fraction > 0.5, low + 1, low)[..., None]
+        corner = torch.where(past_middle(fraction), low + 1, low)[..., None]
         weight = torch.ones_like(corner)
     corner = corner.clamp(0, n - 1)
     return _Axis(corner.long(), 2 * (position[..., None] - corner), weight)

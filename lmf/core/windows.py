@@ -12,6 +12,8 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from lmf.core.ensemble import past_middle
+
 _EXACT = 2.0**-30
 """In LR pixels: HR pixels this close to an LR pixel's centre lie on it, whatever the rounding."""
 
@@ -70,7 +72,7 @@ def _axis_windows(n: int, size: int, ensemble: bool, device: torch.device) -> Ax
     floor = torch.floor(position)
     fraction = position - floor
     if not ensemble:
-        fraction = (fraction > 0.5).to(fraction.dtype)
+        fraction = past_middle(fraction).to(fraction.dtype)
     low = floor + (fraction == 1)
     high = floor + (fraction > 0)
     low, high = low.clamp(0, n - 1).long(), high.clamp(0, n - 1).long()
