@@ -146,6 +146,7 @@ class Lmf(nn.Module):
     ) -> Tensor:
         """The whole image at `size` (H, W) -> (B, 3, H, W), not clamped.
 
+        Beyond the scale `config.max_scale` the cell is held at that scale's, see `core.coords.cell_of`.
         paint: paints the windows of cells, by default the fastest painter there is. Raises InputError
         for a size of no pixels, or of more than `upscale` makes by default.
         """
@@ -203,10 +204,11 @@ class Lmf(nn.Module):
         dtype: torch.dtype | None = None,
         kernel: Kernel = "auto",
     ) -> Stream:
-        """The rows of what `upscale` gives, to the bit, some at a time: the whole need not exist.
+        """The rows of what `upscale` gives, some at a time: the whole need not exist.
 
-        `max_memory` has no output to allow for here. Arguments and errors are those of `upscale`;
-        a full memory shows when a row is asked for.
+        They are equal to the bit where both cut the image into the same tiles. `max_memory` has no
+        output to allow for here, so that the same limit may make larger ones. Arguments and errors
+        are those of `upscale`; a full memory shows when a row is asked for.
         """
         target = self._target(image, size, scale)
         return Stream(self, image, target, Options(max_memory, max_pixels, cmsr, dtype, kernel))
@@ -252,10 +254,15 @@ class Lmf(nn.Module):
         """Scattered queries: coord, cell (B, Q, 2) on [-1, 1], (y, x) -> (B, Q, 3), not clamped.
 
         coord and cell are float32, also for a model in half precision; float64 for one in float64.
-        The latent MLP reads the first query's cell of each image; all should be equal. chunk: queries
-        evaluated at a time, to bound memory; it changes nothing else.
+        A latent MLP makes an image's modulations for one cell: those of its queries must be equal,
+        and where gradients are wanted the first is taken unseen. Other models read each query's own.
+        A cell is taken as it is given, also where `render` would hold it. chunk: queries evaluated at
+        a time, to bound memory; it changes nothing else.
+
+        Raises:
+            InputError: other shapes, types or devices; NaN; cells that differ.
         """
-        check_queries(latents.image, coord, cell)
+        check_queries(latents.image, coord, cell, one_cell=self.latent_mlp is not None)
         check_chunk(chunk)
         h, w = latents.image.shape[-2:]
         relative = (cell * cell.new_tensor([h, w])).to(latents.image.dtype)

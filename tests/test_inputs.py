@@ -105,6 +105,19 @@ def test_queries_of_another_kind_or_nowhere(model):
         assert "cell holds NaN" in refusal(model.query, latents, points, points / 0)
 
 
+def test_queries_of_several_cells_are_refused_where_a_latent_mlp_reads_one(model):
+    points = torch.zeros(1, 7, 2)
+    cells = torch.full_like(points, 0.1).index_fill(1, torch.tensor([3]), 0.2)
+    two = GOOD.repeat(2, 1, 1, 1)
+    each = torch.full((2, 7, 2), 0.1) * torch.tensor([1.0, 2.0])[:, None, None]
+    lte = create_model("lte", encoder="edsr-small").eval()
+    with torch.no_grad():
+        said = refusal(model.query, model.encode(GOOD), points, cells)
+        assert "cell differs among the queries of an image" in said
+        assert model.query(model.encode(two), points.repeat(2, 1, 1), each).shape == (2, 7, 3)
+        assert lte.query(lte.encode(GOOD), points, cells).shape == (1, 7, 3)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "said"),
     [

@@ -36,10 +36,12 @@ def check_kind(image: Tensor, parameter: Tensor) -> None:
         raise InputError(f"image is {image.dtype} and the model {kind}: convert one of them")
 
 
-def check_queries(image: Tensor, coord: Tensor, cell: Tensor) -> None:
+def check_queries(image: Tensor, coord: Tensor, cell: Tensor, *, one_cell: bool) -> None:
     """InputError if `coord` and `cell` are no queries, (B, Q, 2) each, of the LR `image` (B, 3, h, w).
 
     Both are float32, or float64 as the image is: in half precision, points miss their pixels.
+    one_cell: whether the cells of an image must be equal. Values are not looked at where gradients
+    are wanted: in training they are sound, and a GPU would have to be waited for.
     """
     batch = image.shape[0]
     shape = tuple(coord.shape)
@@ -51,9 +53,15 @@ def check_queries(image: Tensor, coord: Tensor, cell: Tensor) -> None:
     for name, given in (("coord", coord), ("cell", cell)):
         if given.device != device or given.dtype != kind:
             raise InputError(f"{name} is {given.dtype} on {given.device}: pass {kind} on {device}")
-        # Not in training, whose queries are finite: a GPU would have to be waited for.
-        if _has_values(given) and not (torch.is_grad_enabled() or torch.isfinite(given).all()):
+    if torch.is_grad_enabled() or not _has_values(coord):
+        return
+    for name, given in (("coord", coord), ("cell", cell)):
+        if not torch.isfinite(given).all():
             raise InputError(f"{name} holds NaN or infinite values: ask for points of the image")
+    if one_cell and (cell != cell[:, :1]).any():
+        raise InputError(
+            "cell differs among the queries of an image: query for each cell by itself"
+        )
 
 
 def check_chunk(chunk: object) -> None:
