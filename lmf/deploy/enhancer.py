@@ -67,6 +67,7 @@ class _Wanted:
 class Enhancer:
     """Enlarges pictures with one model on one device.
 
+    model: the caller's own, no copy: it is put into evaluation mode and moved to the device.
     device: "auto", "cpu", "cuda", "cuda:N" or "mps"; `self.device` says which it is.
 
     Raises:
