@@ -1,6 +1,7 @@
 """The C renderer equals the dense one, and says why where it cannot run."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
@@ -165,6 +166,18 @@ def test_compiled_once(fresh, monkeypatch):
     compiled.attempt.cache_clear()
     assert native.renderer().lmf_paint
     assert path.stat() == before or path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_compiled_again_when_an_included_file_changes(fresh, monkeypatch, tmp_path):
+    for name in ("cell.c", "native.c"):
+        shutil.copy(Path(native.__file__).with_name(name), tmp_path)
+    monkeypatch.setattr(compiled, "files", lambda package: tmp_path)
+    native.renderer()
+    with (tmp_path / "cell.c").open("a") as included:
+        included.write("/* other */\n")
+    compiled.attempt.cache_clear()
+    native.renderer()
+    assert len(list(fresh.iterdir())) == 2
 
 
 def test_no_compiler_is_a_reason(fresh, monkeypatch):

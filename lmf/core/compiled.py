@@ -52,7 +52,7 @@ def why_not(
 
 
 def library(package: str, *names: str) -> ctypes.CDLL:
-    """C files of `package`, read one after the other as one, as a library named after the last one.
+    """C files of `package` as a library named after the last one, which includes the others.
 
     Raises:
         CompilationError: no compiler, or it fails, or its result cannot be stored or loaded.
@@ -81,15 +81,16 @@ def _compiled(package: str, *names: str) -> ctypes.CDLL:
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
     if compiler is None:
         raise CompilationError(f"there is no C compiler ({', '.join(COMPILERS)})")
-    source = b"\n".join(files(package).joinpath(name).read_bytes() for name in names)
+    paths = [Path(str(files(package).joinpath(name))) for name in names]
+    source = b"\n".join(path.read_bytes() for path in paths)
     target = _run([compiler, *FLAGS, "-dM", "-E", "-xc", os.devnull])  # all that it is built for
     key = sha256(b"\0".join((source, target, " ".join(FLAGS).encode()))).hexdigest()[:16]
-    path = _cache() / f"{Path(names[-1]).stem}-{key}.so"
+    path = _cache() / f"{paths[-1].stem}-{key}.so"
     if path.exists():
         with suppress(OSError):  # a damaged file is made again
             return ctypes.CDLL(str(path))
     with atomic_write(path) as temporary:
-        _run([compiler, *FLAGS, "-xc", "-", "-o", str(temporary)], source)
+        _run([compiler, *FLAGS, str(paths[-1]), "-o", str(temporary)])
     return ctypes.CDLL(str(path))
 
 
@@ -100,9 +101,9 @@ def _cache() -> Path:
         raise CompilationError(f"no folder for what is compiled: {error}") from error
 
 
-def _run(command: list[str], given: bytes = b"") -> bytes:
+def _run(command: list[str]) -> bytes:
     try:
-        done = subprocess.run(command, input=given, capture_output=True, timeout=PATIENCE)
+        done = subprocess.run(command, capture_output=True, timeout=PATIENCE)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CompilationError(f"{command[0]} does not run: {error}") from error
     if done.returncode:

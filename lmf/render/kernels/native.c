@@ -1,6 +1,7 @@
 /* Rows of LR cells on a CPU: their windows, evaluated by cell.c at all positions or interpolated between
- * fewer (CMSR), and blended along x to lines of the image. What follows is compiled after cell.c, as one.
+ * fewer (CMSR), and blended along x to lines of the image.
  */
+#include "cell.c"
 
 /* The HR column of the first position of a window, and which of its columns lie inside of the image. */
 typedef struct { long start, left, right; } span;

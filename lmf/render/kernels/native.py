@@ -25,7 +25,7 @@ from lmf.render.kernels.fit import WIDTH, code_and_slope, misfit, packed, step
 from lmf.render.window import Windows
 
 SOURCES = ("lmf.render.kernels", "cell.c", "native.c")
-"""See `core.compiled`."""
+"""The last one is compiled, and includes the others; see `core.compiled`."""
 
 COLOURS = 3
 
