@@ -115,7 +115,7 @@ class Stop(Exception):  # noqa: N818
     pass
 
 
-def test_an_interrupted_evaluation_goes_on_where_it_stopped(place):
+def test_an_interrupted_evaluation_goes_on_where_it_stopped(place, monkeypatch):
     seen = []
 
     def upscale(image, size):
@@ -145,6 +145,12 @@ def test_an_interrupted_evaluation_goes_on_where_it_stopped(place):
     Image.new("RGB", (64, 70), "teal").save(place / "data/custom/0.png")
     evaluate(upscale, other, tasks(place), journal=Journal(journal))
     assert len(seen) == 16, "rows of other pictures are not ours"
+    monkeypatch.setattr("lmf.study.journal.code_digest", lambda: "changed")
+    with pytest.raises(Stop):
+        evaluate(upscale, other, tasks(place), journal=Journal(journal), on_row=stop_at_2)
+    monkeypatch.setattr("lmf.study.journal.code_digest", lambda: "changed again")
+    evaluate(upscale, other, tasks(place), journal=Journal(journal))
+    assert len(seen) == 16 + 2 + 4, "rows of other code are not ours"
 
 
 def test_the_detail_that_is_shown_is_a_crop_of_the_profile_if_its_picture_is_there(place):
