@@ -146,7 +146,7 @@ def _own_kernel() -> Iterator[None]:
             sys.executable,
             "-m",
             "ipykernel_launcher",
-            "--log-level=40",
+            "--log-level=50",  # a kernel that is told to end while it works calls that an error
             "-f",
             "{connection_file}",
         ]
