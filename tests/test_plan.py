@@ -83,9 +83,8 @@ def test_the_stages_are_those_of_dvc(place):
     assert names[:2] == ["fetch@photos-train", "fetch@photos-test"]
     assert {"train@rdn", "evaluate@no-position", "baseline@bicubic", "report"} <= set(names)
     assert all(stage.lacking for stage in stages(place))
-    (place.reports).mkdir(parents=True)
-    (place.reports / "index.html").touch()
-    assert [stage.name for stage in stages(place) if not stage.lacking] == ["report"]
+    (place.results / "recipes").mkdir(parents=True)
+    assert [stage.name for stage in stages(place) if not stage.lacking] == ["recipe"]
     text = text_of(plan_of(place))
     assert "the profile uses no photos-train, bsds400" in text
 

@@ -7,7 +7,7 @@ import typer
 
 from lmf.cli import cmsr, models, notebook, setup, study
 from lmf.cli.bench import bench
-from lmf.cli.train import release, train
+from lmf.cli.train import recipe, release, train
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -39,6 +39,7 @@ def _every_command(
 
 app.command()(study.fetch)
 app.command()(study.plan)
+app.command()(recipe)
 app.command()(train)
 app.command()(study.evaluate)
 app.command()(bench)

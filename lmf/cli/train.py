@@ -1,4 +1,4 @@
-"""`lmf train` and `lmf release`: weights, and weights for others."""
+"""`lmf recipe`, `lmf train` and `lmf release`: what decides weights, weights, and weights for others."""
 
 from pathlib import Path
 from typing import Annotated
@@ -60,6 +60,21 @@ def train(
     say(f"training {what}")
     with counter(f"train {variant}", budget.steps, budget.log_every, shown=leads()) as count:
         train_variant(settings, variant, place, chosen, on_step=count, on_row=on_row)
+
+
+def recipe(profile: ProfileOption = None) -> None:
+    """Write down what decides each training: model, schedule, seed, pictures.
+
+    Example: lmf recipe --profile study
+    """
+    from lmf.study.params import read_params, workspace
+    from lmf.study.profile import read_profile
+    from lmf.study.stages.recipe import write_recipes
+
+    place = workspace(profile)
+    settings = read_profile(place.profile)
+    for path in write_recipes(settings, read_params().trainings(settings), place):
+        typer.echo(path)
 
 
 def release(

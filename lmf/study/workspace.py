@@ -42,6 +42,10 @@ class Workspace:
         """Work in progress of a training or an evaluation; removed when it is done."""
         return self.root / "runs" / self.profile / variant
 
+    def recipe(self, variant: str) -> Path:
+        """What decides a training."""
+        return self.results / "recipes" / f"{variant}.json"
+
     def weights(self, variant: str) -> Path:
         """Trained weights; the card lies beside them."""
         return self.results / "weights" / f"{variant}.safetensors"
