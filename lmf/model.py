@@ -113,7 +113,10 @@ class Lmf(nn.Module):
         check_image(image)
         check_kind(image, next(self.parameters()))
         x = (image - 0.5) / 0.5
-        if x.device.type == "cpu":  # convolutions are faster there with a pixel's channels together
+        if x.device.type in (
+            "cpu",
+            "cuda",
+        ):  # convolutions are faster with a pixel's channels together
             x = x.contiguous(memory_format=torch.channels_last)
         convolve = convolve or fastest(x)
         feature = self.encoder(x, convolve)
@@ -265,7 +268,8 @@ class Lmf(nn.Module):
         check_queries(latents.image, coord, cell, one_cell=self.latent_mlp is not None)
         check_chunk(chunk)
         h, w = latents.image.shape[-2:]
-        relative = (cell * cell.new_tensor([h, w])).to(latents.image.dtype)
+        relative = torch.stack((cell[..., 0] * h, cell[..., 1] * w), dim=-1)
+        relative = relative.to(latents.image.dtype)
         rgb = render_queries(
             self.cells(latents, relative[:, 0]),
             self.head.render_basis,

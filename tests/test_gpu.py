@@ -40,7 +40,8 @@ def by_reference(model: Lmf, image: torch.Tensor, size: tuple[int, int]) -> np.n
     ]
     if model.config.head == "liif":
         with torch.no_grad():
-            feature = model.encoder((image - 0.5) / 0.5)[0]
+            centred = ((image - 0.5) / 0.5).contiguous(memory_format=torch.channels_last)
+            feature = model.encoder(centred)[0]
         return reference.render_lm_liif(reference.LatentModulated(*layers), array(feature), size)
     with torch.no_grad():
         code = model.encode(image).code

@@ -122,6 +122,19 @@ def test_whole_images_are_equal(small_model, device, name, size):
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("size", [(4, 6), (7, 8), (2, 3), (9, 13)], ids=str)
+def test_lines_are_blended_as_pytorch_does(small_model, device, size):
+    model = small_model("lm-lte").to(device)
+    paint = triton_painter.painter(model.head.render_basis, model.render_mlp)
+    image = torch.rand(2, 3, 2, 3, device=device)
+    with torch.no_grad():
+        latents = model.encode(image)
+        blended = model.render(latents, size, paint=paint)
+        plain = model.render(latents, size, paint=lambda windows: paint(windows))  # paints only
+    torch.testing.assert_close(blended, plain, atol=1e-6, rtol=0)
+
+
+@pytest.mark.gpu
 def test_one_pixel_is_enough(small_model, device):
     model, image = small_model("lm-lte").to(device), torch.rand(1, 3, 1, 1, device=device)
     dense = model.upscale(image, size=(5, 9), kernel="dense").rgb

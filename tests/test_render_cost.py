@@ -200,7 +200,7 @@ def test_the_kernel_in_c_is_called_once_a_band(model, monkeypatch):
     calls, paints = small
     assert paints == 1
     assert calls < 370  # a tenth more than it was, those within others counted
-    band_rows = dense.LINE_BANDS * (dense.BAND // 40)
+    band_rows = native.NativePainter.bands * (dense.BAND // 40)
     more, paints = profiled(model, (3 * band_rows, 40), 4, monkeypatch)
     assert paints == 3
     assert more < 3 * calls

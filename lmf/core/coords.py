@@ -10,8 +10,12 @@ from torch import Tensor
 
 
 def axis_centres(n: int, device: torch.device | str = "cpu") -> Tensor:
-    """(n,) float32 pixel centres along one axis; computed in float64 to keep them symmetric."""
-    index = torch.arange(n, dtype=torch.float64, device="cpu")
+    """(n,) float32 pixel centres along one axis; computed in float64 to keep them symmetric.
+
+    On the device itself where that has float64: a copy from here would have to wait for it.
+    """
+    exact = "cpu" if torch.device(device).type == "mps" else device
+    index = torch.arange(n, dtype=torch.float64, device=exact)
     return (-1 + (2 * index + 1) / n).to(torch.float32).to(device)
 
 

@@ -22,8 +22,10 @@ def check_image(image: Tensor) -> tuple[int, int]:
 
 
 def _has_values(given: Tensor) -> bool:
-    """Whether there are any yet, and not only a shape."""
-    return not given.is_meta and not torch.compiler.is_compiling()
+    """Whether they can be looked at: there are any yet, and no graph is being recorded of them."""
+    if given.is_meta or torch.compiler.is_compiling():
+        return False
+    return not (given.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def check_kind(image: Tensor, parameter: Tensor) -> None:

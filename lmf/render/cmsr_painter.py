@@ -15,6 +15,10 @@ from lmf.render.window import Painter, Windows
 class CoarseLinePainter(Protocol):
     """A painter that interpolates between the nodes of its windows, and blends them along x, itself."""
 
+    @property
+    def bands(self) -> int:
+        """As `dense.LinePainter`."""
+
     def __call__(self, windows: Windows) -> Tensor:
         """See `render.window.Painter`."""
 
@@ -69,6 +73,12 @@ class CmsrPainter:
 @dataclass
 class CmsrLinePainter(CmsrPainter):
     """The same for a painter that needs no groups: it paints a whole grid of cells, each in its way."""
+
+    @property
+    def bands(self) -> int:
+        """See `render.dense.LinePainter`."""
+        assert isinstance(self.paint, CoarseLinePainter)
+        return self.paint.bands
 
     def paint_lines(
         self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows

@@ -29,17 +29,20 @@ BAND = 1 << 11
 WINDOWS = 1 << 21
 """Floats of windows that are blended at a time, at least one LR row: 8 MB."""
 
-LINE_BANDS = 4
-"""Bands are so many times as large for a painter that keeps no windows: they cost it little memory, and
-what is done once a band is done less often."""
-
 GPU_BANDS = 32
 """Bands are so many times as large there: launching a kernel costs more than missing a cache."""
 
 
 @runtime_checkable
 class LinePainter(Protocol):
-    """A painter that blends its windows along x itself."""
+    """A painter that blends its windows along x itself.
+
+    bands: how many times as large as for others they are.
+    """
+
+    @property
+    def bands(self) -> int:
+        """See above."""
 
     def paint_lines(
         self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows
@@ -120,7 +123,7 @@ def _blend_rows(
     y = axis_windows(h, size[0], ensemble, cell.device)
     x = axis_windows(w, size[1], ensemble, cell.device)
     rows = band_rows(batch, w, 3 * y.positions * x.positions, cell.device)
-    rows *= LINE_BANDS if isinstance(paint, LinePainter) else 1
+    rows *= paint.bands if isinstance(paint, LinePainter) else 1
     rest: Tensor | None = None
     for start in range(y.reads(range(first, first + 1)).start, h, rows):
         stop = min(start + rows, h)

@@ -18,6 +18,9 @@ CHUNK = 1 << 18
 PLAIN_CHUNK = 1 << 20
 """The same for one large MLP, whose matrix products are cut to the cache by themselves."""
 
+GPU_CHUNKS = 64
+"""Chunks are so many times as large there, 64 MB and 256 MB: else starting kernels takes the time."""
+
 LANES = 16
 """Positions are evaluated in multiples of this many floats, a register of a CPU: no odd rest."""
 
@@ -69,9 +72,10 @@ def render_windows(
     products of modulated layers, for instance bfloat16; by default that of the cells.
     """
     modulation = windows.cells.modulation
+    times = 1 if windows.cell.device.type == "cpu" else GPU_CHUNKS
     if modulation is None:
-        return _render_plain(windows, basis, mlp, chunk or PLAIN_CHUNK)
-    return _render_modulated(windows, modulation, basis, mlp, chunk or CHUNK, dtype)
+        return _render_plain(windows, basis, mlp, chunk or times * PLAIN_CHUNK)
+    return _render_modulated(windows, modulation, basis, mlp, chunk or times * CHUNK, dtype)
 
 
 def _render_modulated(

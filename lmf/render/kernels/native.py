@@ -9,6 +9,7 @@ fallback, and the test.
 
 import ctypes
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -117,6 +118,9 @@ class NativePainter:
     bias: Tensor
     last: Tensor
     last_bias: Tensor
+    bands: ClassVar[int] = (
+        4  # it keeps no windows: large ones cost little, and less is done per band
+    )
 
     def __call__(self, windows: Windows) -> Tensor:
         """Colours of N windows: (N, 3, Ky, Kx).

@@ -1,6 +1,6 @@
 # ruff: noqa: ANN001, ANN201
 # mypy: ignore-errors
-"""The windows of cells in Triton; `triton_painter` explains the kernel and calls it.
+"""The windows of cells in Triton; `triton_painter` explains the kernels and calls them.
 
 Activations are (positions, units), so that the result of one product has the layout that the next
 one reads: they never leave the registers of their warp.
@@ -131,3 +131,27 @@ def paint(
     rgb = product(h, weight, tile, part, SPLIT, WIDENED) + tl.load(bias + unit)[None, :]
     target = out + (cell * 3 + unit[None, :]) * (ky * kx) + place[:, None]
     tl.store(target, rgb, mask=(unit[None, :] < 3) & inside[:, None])
+
+
+@triton.jit(do_not_specialize=["rows", "width", "ky", "kx", "columns", "blocks"])
+def blend(windows, low, high, fraction, out, rows, width, ky, kx, columns, blocks,
+          BLOCK: tl.constexpr):  # fmt: skip
+    """One program is a block of the columns of one line: of an image, a colour, a row of cells, a ky.
+
+    windows: (B rows width, 3, ky, kx). low, high: slots of the two positions that speak for a column.
+    out: (B, 3, rows ky, columns).
+    """
+    line = tl.program_id(0) // blocks
+    column = tl.program_id(0) % blocks * BLOCK + tl.arange(0, BLOCK)
+    inside = column < columns
+    row = line // ky % rows
+    colour = line // (ky * rows) % 3
+    first = (line // (ky * rows * 3) * rows + row).to(tl.int64) * width
+    low_slot = tl.load(low + column, mask=inside, other=0)
+    high_slot = tl.load(high + column, mask=inside, other=0)
+    low_line = ((first + low_slot // kx) * 3 + colour) * ky + line % ky
+    high_line = ((first + high_slot // kx) * 3 + colour) * ky + line % ky
+    a = tl.load(windows + low_line * kx + low_slot % kx, mask=inside, other=0.0)
+    b = tl.load(windows + high_line * kx + high_slot % kx, mask=inside, other=0.0)
+    share = tl.load(fraction + column, mask=inside, other=0.0)
+    tl.store(out + line.to(tl.int64) * columns + column, a + share * (b - a), mask=inside)

@@ -1,4 +1,4 @@
-"""The windows of a latent-modulated model's cells in one GPU kernel, written in Triton.
+"""The windows of a latent-modulated model's cells in one GPU kernel, written in Triton, and their blend.
 
 A program of the kernel is one LR cell and a block of its window's positions. It reads the cell's
 modulation where the latent MLP has left it, keeps weights and activations on chip, and writes RGB:
@@ -13,8 +13,8 @@ offset, so that its first layer needs no product: what it makes of feature and c
 Matrix units know no float32. Its 24 bits are three bfloat16 of 8 each, whose products are exact and
 whose sums are float32, so that six products of tiles give what float32 gives.
 
-`render.window` computes the same with PyTorch, on any device; it is the fallback, and this kernel's
-test.
+A second kernel blends the windows along x, reading each once. `render.window` and `render.dense` compute
+the same with PyTorch, on any device; they are the fallback, and the test.
 """
 
 import math
@@ -25,6 +25,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from subprocess import SubprocessError
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -32,6 +33,7 @@ from torch.nn import functional
 
 from lmf.core.bundle import Modulation
 from lmf.core.errors import ConfigError
+from lmf.core.windows import AxisWindows
 from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
@@ -40,6 +42,9 @@ from lmf.render.window import Windows
 
 BLOCKS = (16, 64)
 """Fewest and most positions of a window that a program, one warp, computes; x4 has 64 in all."""
+
+LINE = 256
+"""Columns of a line that a program blends."""
 
 CAPABILITY = (8, 0)
 """Of the first GPUs whose matrix units take bfloat16."""
@@ -139,6 +144,7 @@ class TritonPainter:
     phase: Tensor
     weight: Tensor
     bias: Tensor
+    bands: ClassVar[int] = 1
 
     def __call__(self, windows: Windows) -> Tensor:
         """Colours of N windows: (N, 3, Ky, Kx).
@@ -150,8 +156,23 @@ class TritonPainter:
         with torch.autocast(device.type, enabled=False), torch.cuda.device_of(windows.cell):
             return self._paint(windows)
 
+    def paint_lines(
+        self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows
+    ) -> Tensor:
+        """See `render.dense.LinePainter`; raises as calling does."""
+        painted = self(windows)
+        (batch, rows, width), (ky, kx) = grid, windows.grid
+        columns = len(axis.fraction)
+        out = painted.new_empty(batch, painted.shape[1], rows * ky, columns)
+        blocks = math.ceil(columns / LINE)
+        with torch.cuda.device_of(painted):
+            _kernels().blend[(out[..., 0].numel() * blocks,)](
+                painted, axis.low_slot, axis.high_slot, axis.fraction, out,
+                rows, width, ky, kx, columns, blocks, BLOCK=LINE,
+            )  # fmt: skip
+        return out
+
     def _paint(self, windows: Windows) -> Tensor:
-        kernel = import_module("lmf.render.kernels.triton_kernel").paint  # it imports Triton
         code, slope = map(packed, code_and_slope(self.basis, self.first, windows))
         y, x, cell = packed(windows.y), packed(windows.x), windows.cell.float().contiguous()
         modulation = windows.cells.modulation or Modulation(None, None)
@@ -162,7 +183,7 @@ class TritonPainter:
         block = min(max(BLOCKS[0], 1 << (ky * kx - 1).bit_length()), BLOCKS[1])
         blocks = math.ceil(ky * kx / block)
         out = cell.new_empty(n, 3, ky, kx)
-        kernel[(n * blocks,)](
+        _kernels().paint[(n * blocks,)](
             code, slope, self.phase, cell, scale, shift,
             self.weight, self.bias, y, x, out,
             *(step(t) for t in (code, slope, scale, shift, y, x)), ky, kx, blocks,
@@ -172,6 +193,11 @@ class TritonPainter:
             WIDENED=_interpreted(), num_warps=1,
         )  # fmt: skip
         return out
+
+
+def _kernels() -> Any:
+    """Their module, which imports Triton."""
+    return import_module("lmf.render.kernels.triton_kernel")
 
 
 @cache

@@ -42,6 +42,7 @@ def run_bench(
     """
     kernel = best_kernel(device)
     plan = plan if kernel is None else with_kernel(plan, kernel)
+    origin = provenance(plan, device)
     ceilings = measure_ceilings(device, plan.precision)
     work = _Work(plan, device, on_step, skipped=list(plan.left_out))
     for key, cases in groupby(plan.timed, lambda c: (c.model, c.encoder, c.input)):
@@ -54,7 +55,7 @@ def run_bench(
     memory = tuple(work.memory)
     gpu = device.type == "cuda"
     found = ratios(rows, memory, ceilings, plan.precision, gpu=gpu)
-    return Bench(provenance(plan, device), ceilings, rows, memory, tuple(work.skipped), found)
+    return Bench(origin, ceilings, rows, memory, tuple(work.skipped), found)
 
 
 @dataclass(frozen=True)

