@@ -11,7 +11,7 @@ import sys
 
 import torch
 
-from lmf.data.pairs import Pictures
+from lmf.data.pairs import hold
 from lmf.study.profile import model_config, read_profile
 from lmf.train.benchmark import measure
 from lmf.train.engine import Run
@@ -24,10 +24,10 @@ def compare(name: str) -> str:
     """Times one profile; a line with both rates and their ratio."""
     profile = read_profile(name)
     random = torch.Generator().manual_seed(0)
-    noise = tuple(
+    noise = [
         torch.randint(256, (3, 321, 481), generator=random, dtype=torch.uint8) for _ in range(32)
-    )
-    pictures = Pictures(tuple(map(str, range(len(noise)))), noise)
+    ]
+    pictures = hold([str(i) for i in range(len(noise))], noise, torch.device("cpu"))
     run = Run(model_config(profile, profile.base), profile.train, profile.seed, "noise")
     fabric = make_fabric(torch.device("cpu"), profile.train.precision)
     speed = measure(run, pictures, fabric, STEPS)
@@ -42,6 +42,6 @@ def compare(name: str) -> str:
 
 
 if __name__ == "__main__":
-    for profile in sys.argv[1:] or ["quick", "cpu"]:
+    for profile in sys.argv[1:] or ["quick", "study"]:
         sys.stdout.write(compare(profile) + "\n")
         sys.stdout.flush()

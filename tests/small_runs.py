@@ -6,7 +6,7 @@ import torch
 from lightning.fabric import Fabric
 
 from lmf.architecture import MODELS, with_options
-from lmf.data.pairs import Pictures
+from lmf.data.pairs import Pictures, hold
 from lmf.train.config import TrainConfig
 from lmf.train.engine import Run, train
 from lmf.train.fabric import make_fabric
@@ -37,13 +37,13 @@ class Killed(BaseException):
     """Stands for a process that ends between two steps."""
 
 
-def noise(count: int) -> Pictures:
+def noise(count: int, device: str = "cpu") -> Pictures:
     random = torch.Generator().manual_seed(3)
     pixels = [
         torch.randint(0, 256, (3, 40, 50), generator=random, dtype=torch.uint8)
         for _ in range(count)
     ]
-    return Pictures(tuple(f"{i}.png" for i in range(count)), tuple(pixels))
+    return hold([f"{i}.png" for i in range(count)], pixels, torch.device(device))
 
 
 def run_training(
@@ -52,6 +52,7 @@ def run_training(
     config=CONFIG,
     die_at: int | None = None,
     fabric: Fabric | None = None,
+    model=MODEL,
 ):
     def on_step(step: int, loss: float) -> None:
         if step == die_at:
@@ -60,6 +61,6 @@ def run_training(
     def validate(model, step: int) -> float:
         return float(sum(p.detach().sum() for p in model.parameters()))
 
-    fabric = fabric or make_fabric(pictures.pixels[0].device, config.precision)
-    run = Run(MODEL, config, seed=5, data="digest")
+    fabric = fabric or make_fabric(pictures.pixels.device, config.precision)
+    run = Run(model, config, seed=5, data="digest")
     return train(run, pictures, folder, fabric, Watch(validate, on_step))

@@ -127,9 +127,10 @@ def test_half_precision_leaves_the_pictures_as_they_are(tmp_path, pictures, monk
     """In bfloat16 they would lose half a grey level, and what is learnt with them."""
     original, seen = Objective.forward, []
 
-    def watch(self, lr, hr, queries):
+    def watch(self, lr, target):
+        hr = target.rgb
         seen.append((lr.dtype, hr.dtype, bool(torch.isin((hr * 255).round() / 255, hr).all())))
-        return original(self, lr, hr, queries)
+        return original(self, lr, target)
 
     monkeypatch.setattr(Objective, "forward", watch)
     run_training(tmp_path, pictures, dataclasses.replace(CONFIG, precision="bf16"))

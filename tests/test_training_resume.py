@@ -93,9 +93,9 @@ def test_what_went_wrong_is_remembered(tmp_path, monkeypatch):
 
     original = Objective.forward
 
-    def explode(self, lr, hr, queries):
+    def explode(self, lr, target):
         calls.append(1)
-        loss = original(self, lr, hr, queries)
+        loss = original(self, lr, target)
         return loss * {2: 1000, 3: float("nan")}.get(len(calls), 1)
 
     monkeypatch.setattr(Objective, "forward", explode)

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from small_runs import CONFIG, MODEL, Killed, noise, run_training
 
-from lmf.data.pairs import Pictures, draw_batch, draw_queries, step_seed, stream
+from lmf.data.pairs import Pictures, draw_batch, draw_queries, hold, look_up, step_seed, stream
 from lmf.train.objective import Objective
 from lmf.train.schedule import learning_rate, scale_range
 from lmf.train.start import initial_model
@@ -24,11 +24,12 @@ def sharp_pictures() -> Pictures:
     """Two with edges, which bilinear interpolation blurs; 12 pixels a side, of which a crop is all."""
     bars = ((torch.arange(12) // 4) % 2 * 255).to(torch.uint8)
     checks = bars[:, None] ^ bars
-    return Pictures(("bars.png", "checks.png"), (bars.expand(3, 12, 12), checks.expand(3, 12, 12)))
+    pictures = bars.expand(3, 12, 12), checks.expand(3, 12, 12)
+    return hold(["bars.png", "checks.png"], pictures, torch.device("cpu"))
 
 
 def batch_of(pictures: Pictures, config, step: int):
-    """(lr, hr, queries) of a step, as the seed decides them."""
+    """What the objective is given at a step, as the seed decides it."""
     batch = draw_batch(
         pictures,
         stream(SEED, step),
@@ -36,10 +37,11 @@ def batch_of(pictures: Pictures, config, step: int):
         patch=config.patch,
         scales=scale_range(config, step),
     )
-    pixels = batch.hr[0, 0].numel()
-    seed = step_seed(SEED, step)
+    if config.queries is None:
+        return batch.lr, batch.hr
+    pixels, seed = batch.hr[0, 0].numel(), step_seed(SEED, step)
     queries = draw_queries(config.batch, pixels, config.queries, seed, torch.device("cpu"))
-    return batch.lr, batch.hr, queries
+    return batch.lr, look_up(batch.hr, queries)
 
 
 def test_two_pictures_are_learnt(tmp_path):
@@ -105,7 +107,8 @@ def test_with_all_pixels_asked_the_objective_is_the_distance_of_the_rendered_pic
     everything = torch.arange(19 * 19).expand(2, -1)
     with torch.no_grad():
         wanted = (model.render(model.encode(lr), (19, 19)) - hr).abs().mean()
-        sampled, dense = (Objective(model, CONFIG)(lr, hr, q) for q in (everything, None))
+        targets = look_up(hr, everything), hr
+        sampled, dense = (Objective(model, CONFIG)(lr, target) for target in targets)
     torch.testing.assert_close(sampled, wanted)
     torch.testing.assert_close(dense, wanted)
 
@@ -113,7 +116,7 @@ def test_with_all_pixels_asked_the_objective_is_the_distance_of_the_rendered_pic
 def test_crops_are_turned_in_all_eight_ways():
     """A picture as large as the crop is cut in no other way than turned."""
     pixels = np.arange(3 * 4 * 4, dtype=np.uint8).reshape(3, 4, 4)
-    pictures = Pictures(("one.png",), (torch.from_numpy(pixels),))
+    pictures = hold(["one.png"], [torch.from_numpy(pixels)], torch.device("cpu"))
     drawn = draw_batch(pictures, stream(0, 0), batch=100, patch=4, scales=(1.0, 1.0))
     found = {(crop * 255).round().to(torch.uint8).numpy().tobytes() for crop in drawn.hr}
     turned = [np.rot90(pixels, quarter, (1, 2)) for quarter in range(4)]

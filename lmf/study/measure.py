@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from lmf.data.pairs import Pictures
+from lmf.data.pairs import Pictures, hold
 from lmf.metrics.cost import device_name
 from lmf.study.plan import Speed
 from lmf.study.profile import Profile, model_config, train_config
@@ -54,8 +54,8 @@ def _noise(config: TrainConfig, device: torch.device) -> Pictures:
     """A batch of pictures just large enough."""
     side = round(config.patch * config.scales[1])
     random = torch.Generator().manual_seed(0)
-    noise = tuple(
-        torch.randint(256, (3, side, side), generator=random, dtype=torch.uint8).to(device)
+    noise = [
+        torch.randint(256, (3, side, side), generator=random, dtype=torch.uint8)
         for _ in range(config.batch)
-    )
-    return Pictures(tuple(map(str, range(config.batch))), noise)
+    ]
+    return hold([str(i) for i in range(config.batch)], noise, device)

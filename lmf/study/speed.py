@@ -36,9 +36,12 @@ def speed_of(
 
 
 def _line(speed: TrainingSpeed, side: int) -> str:
+    busy = "" if speed.busy is None else f"the GPU computes in {100 * speed.busy:.0f} % of it, "
+    if speed.busy is not None:
+        busy += f"{speed.by_kernel or 'its passes replayed as a graph'}; "
     return (
-        f"{speed.steps_per_s:.2f} steps/s, {1 / speed.steps_per_s:.3f} s a step, median of "
-        f"{speed.steps}; {100 * speed.data_share:.1f} % of it draws the batch; "
+        f"{speed.steps_per_s:.2f} steps/s, {1 / speed.steps_per_s:.4f} s a step, median of "
+        f"{speed.steps}; {100 * speed.data_share:.1f} % of it draws the batch; {busy}"
         f"{speed.memory_mb:.0f} MB at most; {speed.flops / 1e9:.0f} GFLOP a step, "
         f"{100 * speed.share_of_peak:.0f} % of the {speed.peak / 1e9:.0f} GFLOP/s "
         f"of a {side}x{side} matrix product"

@@ -1,10 +1,11 @@
 """The training loop, all of it in one place."""
 
+import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning.fabric import Fabric
@@ -13,7 +14,16 @@ from torch import Tensor
 from lmf.architecture import ModelConfig
 from lmf.core.config import plain
 from lmf.core.errors import ConfigError
-from lmf.data.pairs import Batch, Pictures, draw_batch, draw_queries, step_seed, stream
+from lmf.data.pairs import (
+    Batch,
+    Pictures,
+    Queries,
+    draw_batch,
+    draw_queries,
+    look_up,
+    step_seed,
+    stream,
+)
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.fabric import share
@@ -22,8 +32,13 @@ from lmf.train.log import Step
 from lmf.train.memory import enough_memory
 from lmf.train.observe import Observer, Watch
 from lmf.train.parts import Parts, assemble, resume
+from lmf.train.recorded import Pass, Recorded, why_not
 from lmf.train.schedule import learning_rate, scale_range
 from lmf.train.state import Progress
+
+T = TypeVar("T", Tensor, Queries, Tensor | Queries)
+
+log = logging.getLogger(__name__)
 
 NUMERICS = 2
 """Raised whenever the same recipe comes to learn other weights: a run is not continued across it.
@@ -80,9 +95,9 @@ def train(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
         ResourceError: memory does not suffice, or the disk is full.
     """
     config = run.train
-    if config.batch > len(pictures.pixels):
+    if config.batch > len(pictures):
         raise ConfigError(
-            f"batch {config.batch} is larger than the {len(pictures.pixels)} training pictures"
+            f"batch {config.batch} is larger than the {len(pictures)} training pictures"
         )
     with enough_memory(config, fabric.device):
         return _loop(run, pictures, folder, fabric, watch)
@@ -95,10 +110,12 @@ def _loop(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
     progress = resume(run.describe(), folder, parts, fabric)
     observer = Observer(config, watch, progress, fabric)
     health = progress.health
-    upcoming = _draw(run, pictures, progress.step, crops) if progress.step < config.steps else None
+    upcoming = _draw(run, pictures, progress.step, crops)
+    compute = _recorded(_passes(parts, config, fabric), parts, upcoming, config, fabric)
     for step in range(progress.step, config.steps):
-        drawn = cast(_Drawn, upcoming)
-        loss, norm = _forward_backward(parts, drawn, config, fabric)
+        drawn = upcoming
+        loss = compute(drawn.batch.lr, drawn.target)
+        norm = _clip(parts, config, fabric)
         if step + 1 < config.steps:  # drawn while a GPU is still at work on the step before
             upcoming = _draw(run, pictures, step + 1, crops)
         mean = float(cast(Tensor, fabric.all_reduce(loss)))
@@ -119,10 +136,10 @@ def _loop(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
 
 @dataclass(frozen=True)
 class _Drawn:
-    """This process's part of a step's batch, and the seconds that drawing it took."""
+    """This process's part of a step's batch, what is asked of it, and the seconds that drawing took."""
 
     batch: Batch
-    queries: Tensor | None
+    target: Tensor | Queries
     seconds: float
 
 
@@ -137,33 +154,58 @@ def _draw(run: Run, pictures: Pictures, step: int, rows: range) -> _Drawn:
         scales=scale_range(config, step),
         rows=rows,
     )
-    pixels = batch.hr.shape[-2] * batch.hr.shape[-1]
-    queries = draw_queries(
-        config.batch, pixels, config.queries, step_seed(run.seed, step), batch.hr.device
-    )
-    if queries is not None:
-        queries = queries[rows.start : rows.stop]
-    return _Drawn(batch, queries, time.perf_counter() - start)
+    target: Tensor | Queries = batch.hr
+    if config.queries is not None:
+        pixels = batch.hr.shape[-2] * batch.hr.shape[-1]
+        seed = step_seed(run.seed, step)
+        chosen = draw_queries(config.batch, pixels, config.queries, seed, batch.hr.device)
+        target = look_up(batch.hr, chosen[rows.start : rows.stop])
+    return _Drawn(batch, target, time.perf_counter() - start)
 
 
-def _forward_backward(
-    parts: Parts, drawn: _Drawn, config: TrainConfig, fabric: Fabric
-) -> tuple[Tensor, Tensor]:
-    """Mean loss of the batch and its gradient's norm, clipped; computed part by part."""
-    lr, hr = (image.chunk(config.accumulate) for image in (drawn.batch.lr, drawn.batch.hr))
-    queries = drawn.queries.chunk(config.accumulate) if drawn.queries is not None else None
-    losses = []
-    for part in range(config.accumulate):
-        last = part == config.accumulate - 1
-        with fabric.no_backward_sync(cast(Any, parts.objective), enabled=not last):
-            chosen = queries[part] if queries is not None else None
-            loss = parts.objective(lr[part], hr[part], chosen) / config.accumulate
-            fabric.backward(loss)
-        losses.append(loss.detach())
+def _passes(parts: Parts, config: TrainConfig, fabric: Fabric) -> Pass:
+    """Computes the mean loss of a batch, part by part, and its gradients."""
+
+    def compute(lr: Tensor, target: Tensor | Queries) -> Tensor:
+        losses = []
+        for part in range(config.accumulate):
+            last = part == config.accumulate - 1
+            with fabric.no_backward_sync(cast(Any, parts.objective), enabled=not last):
+                some = _part(lr, part, config), _part(target, part, config)
+                loss = parts.objective(*some) / config.accumulate
+                fabric.backward(loss)
+            losses.append(loss.detach())
+        return torch.stack(losses).sum()
+
+    return compute
+
+
+def _part(whole: T, part: int, config: TrainConfig) -> T:
+    """One of the equal parts that a batch is computed in."""
+    if isinstance(whole, Queries):
+        return whole.map(lambda t: t.chunk(config.accumulate)[part])
+    return whole.chunk(config.accumulate)[part]
+
+
+def _recorded(
+    compute: Pass, parts: Parts, drawn: _Drawn, config: TrainConfig, fabric: Fabric
+) -> Pass:
+    """The same as one piece, where device and options allow it; see `train.recorded`."""
+    reason = why_not(config, fabric)
+    if reason is None and isinstance(drawn.target, Queries):
+        log.info("forward and backward pass are replayed as a CUDA graph")
+        return Recorded(compute, parts.model, drawn.batch.lr, drawn.target)
+    if fabric.device.type == "cuda":
+        log.info("forward and backward pass are started kernel by kernel: %s", reason)
+    return compute
+
+
+def _clip(parts: Parts, config: TrainConfig, fabric: Fabric) -> Tensor:
+    """Cut the gradients to the largest norm; returns what it was."""
     norm = fabric.clip_gradients(
         parts.objective, parts.optimizer, max_norm=config.clip, error_if_nonfinite=False
     )
-    return torch.stack(losses).sum(), cast(Tensor, norm)
+    return cast(Tensor, norm)
 
 
 def _update(parts: Parts, taken: Step, config: TrainConfig) -> None:

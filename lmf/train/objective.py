@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from lmf.core.coords import pixel_centres
+from lmf.data.pairs import Queries
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.perceptual import PerceptualLoss, perceptual_loss
@@ -21,19 +21,15 @@ class Objective(nn.Module):
         if config.perceptual:
             self.perceptual = perceptual_loss(config.perceptual)
 
-    def forward(self, lr: Tensor, hr: Tensor, queries: Tensor | None) -> Tensor:
+    def forward(self, lr: Tensor, target: Tensor | Queries) -> Tensor:
         """Mean absolute error, plus the weighted perceptual term where there is one.
 
-        lr (B, 3, p, p) and hr (B, 3, P, P) in [0, 1]; queries (B, Q): pixels of each flattened HR
-        crop, or None for all of them, which are then rendered densely.
+        lr (B, 3, p, p) in [0, 1]; target: some pixels of each HR crop, or the crops (B, 3, P, P)
+        themselves, which are then rendered densely.
         """
         latents = self.model.encode(lr.contiguous(memory_format=self.layout))
-        height, width = hr.shape[-2:]
-        if queries is None:
-            sr = self.model.render(latents, (height, width))
-            loss = (sr - hr).abs().mean()
-            return loss if self.perceptual is None else loss + self.weight * self.perceptual(sr, hr)
-        coord = pixel_centres(height, width, hr.device)[queries]
-        cell = coord.new_tensor([2 / height, 2 / width]).expand_as(coord)
-        target = hr.flatten(2).gather(2, queries[:, None].expand(-1, 3, -1)).transpose(1, 2)
-        return (self.model.query(latents, coord, cell) - target).abs().mean()
+        if isinstance(target, Queries):
+            return (self.model.query(latents, target.coord, target.cell) - target.rgb).abs().mean()
+        sr = self.model.render(latents, (target.shape[-2], target.shape[-1]))
+        loss = (sr - target).abs().mean()
+        return loss if self.perceptual is None else loss + self.weight * self.perceptual(sr, target)

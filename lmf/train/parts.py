@@ -49,11 +49,14 @@ def assemble(described: ModelConfig, config: TrainConfig, seed: int, fabric: Fab
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
     average.to(fabric.device)
+    average.n_averaged = average.n_averaged.cpu()  # read at every step; a GPU would be waited for
     model.encoder.checkpointing = config.checkpoint
     if config.compile:
         model.encoder.compile()
     trainable = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(trainable, config.lr)
+    # One kernel for all weights; fp16's scaler needs to see the gradients before it.
+    fused = fabric.device.type == "cuda" and config.precision != "fp16"
+    optimizer = torch.optim.Adam(trainable, config.lr, fused=fused or None)
     objective, optimizer = fabric.setup(Objective(model, config), optimizer)
     return Parts(model, cast(Objective, objective), average, optimizer)
 
