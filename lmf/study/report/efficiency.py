@@ -17,7 +17,13 @@ from lmf.study.bench.table import COLUMNS, cells, notes, value, where
 from lmf.study.figures import save
 from lmf.study.literature import read_published
 from lmf.study.report.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
-from lmf.study.stages.efficiency import DECODER, of_one_encoder, read_costs, read_timing
+from lmf.study.stages.efficiency import (
+    DECODER,
+    of_one_encoder,
+    read_costs,
+    read_elsewhere,
+    read_timing,
+)
 
 SCALE = 4
 """At which, or near which, the stages are shown."""
@@ -40,7 +46,7 @@ def write_efficiency(target: Path, results: Path) -> list[Path]:
     pictures = [save(curve(costs, bench, read_published()), target / "efficiency.png")]
     if bench is not None and bench.rows:
         pictures.append(save(stages(bench, SCALE), target / STAGES_PICTURE))
-    write_text(document, _document(costs, bench))
+    write_text(document, _document(costs, bench, read_elsewhere(results)))
     table = target / "efficiency.csv"
     with atomic_write(table) as temporary:
         tidy(costs, bench).to_csv(temporary, index=False, lineterminator="\n", float_format="%.12g")
@@ -68,7 +74,7 @@ def tidy(costs: pd.DataFrame, bench: Bench | None) -> pd.DataFrame:
     return pd.concat([counts, pd.DataFrame(timed)], ignore_index=True)
 
 
-def _document(costs: pd.DataFrame, bench: Bench | None) -> str:
+def _document(costs: pd.DataFrame, bench: Bench | None, elsewhere: Sequence[Bench]) -> str:
     parts = [
         "# What the models cost",
         "## Counted",
@@ -85,18 +91,26 @@ def _document(costs: pd.DataFrame, bench: Bench | None) -> str:
         "## Timed",
     ]
     if bench is None:
-        return "\n\n".join([*parts, "Not timed yet; run `dvc repro efficiency`."]) + "\n"
+        parts.append("Not timed yet; run `dvc repro efficiency`.")
+    else:
+        parts += [*notes(bench), *_timed(bench, _stages(bench) if bench.rows else ())]
+    for other in elsewhere:
+        parts += [f"## Timed by `lmf bench` on {other.provenance.device}", *notes(other)]
+        parts += _timed(other)
+    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _timed(bench: Bench, stages: Sequence[str] = ()) -> list[str]:
+    """The times, what was left out, the picture of the stages where there is one, and the ratios."""
     rows = [cells(row, bench.peak(row.case)) for row in bench.rows]
-    parts += [
-        *notes(bench),
+    return [
         _markdown(COLUMNS, rows),
         *_left_out(bench),
-        *(_stages(bench) if bench.rows else ()),
+        *stages,
         "Ratios within this run:",
         layout.to_markdown(ratio_layout(bench)),
         _ratio_lines(bench),
     ]
-    return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
 def _left_out(bench: Bench) -> list[str]:

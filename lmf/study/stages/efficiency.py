@@ -43,6 +43,9 @@ LMLTE, AT = "lm-lte", 4.0
 TIMING = "efficiency"
 """Name of the benchmark among the timings."""
 
+ELSEWHERE = "bench-*.json"
+"""Further ones, which the report shows too."""
+
 
 def count_costs(place: Workspace) -> pd.DataFrame:
     """Parameters and multiply-adds of every model for the paper's input; writes them and returns them.
@@ -126,9 +129,20 @@ def read_timing(results: Path) -> Bench | None:
     Its ratios are made anew of its rows.
     """
     path = results / "timing" / f"{TIMING}.json"
-    if not path.is_file():
-        return None
+    return _read(path) if path.is_file() else None
+
+
+def read_elsewhere(results: Path) -> list[Bench]:
+    """What `lmf bench` left in results/<profile>/timing/bench-*.json, maybe on other machines.
+
+    Raises as `read_timing` does.
+    """
+    return [_read(path) for path in sorted((results / "timing").glob(ELSEWHERE))]
+
+
+def _read(path: Path) -> Bench:
     bench = read_bench(path)
     by = bench.provenance
-    found = ratios(bench.rows, bench.memory, bench.ceilings, by.precision, gpu=by.device != "cpu")
+    gpu = by.device not in ("cpu", "mps")
+    found = ratios(bench.rows, bench.memory, bench.ceilings, by.precision, gpu=gpu)
     return replace(bench, ratios=found)
