@@ -113,10 +113,8 @@ class Lmf(nn.Module):
         check_image(image)
         check_kind(image, next(self.parameters()))
         x = (image - 0.5) / 0.5
-        if x.device.type in (
-            "cpu",
-            "cuda",
-        ):  # convolutions are faster with a pixel's channels together
+        # Convolutions are faster with a pixel's channels together; a GPU's training says what it wants.
+        if x.device.type == "cpu" or (x.is_cuda and not torch.is_grad_enabled()):
             x = x.contiguous(memory_format=torch.channels_last)
         convolve = convolve or fastest(x)
         feature = self.encoder(x, convolve)

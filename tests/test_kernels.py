@@ -122,9 +122,11 @@ def test_whole_images_are_equal(small_model, device, name, size):
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("size", [(4, 6), (7, 8), (2, 3), (9, 13)], ids=str)
-def test_lines_are_blended_as_pytorch_does(small_model, device, size):
-    model = small_model("lm-lte").to(device)
+@pytest.mark.parametrize("ensemble", [True, False])
+@pytest.mark.parametrize("size", [(4, 6), (7, 8), (2, 3), (9, 13), (5, 600)], ids=str)
+def test_lines_are_blended_as_pytorch_does(small_model, device, size, ensemble):
+    """Also lines of more columns than a program blends."""
+    model = small_model("lm-lte", ensemble=ensemble).to(device)
     paint = triton_painter.painter(model.head.render_basis, model.render_mlp)
     image = torch.rand(2, 3, 2, 3, device=device)
     with torch.no_grad():

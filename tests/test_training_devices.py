@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 import torch
-from small_runs import CONFIG, MODEL, Killed, noise, run_training
+from small_runs import CONFIG, Killed, noise, run_training
 
-from lmf.architecture import with_options
+from lmf.architecture import MODELS, with_options
 from lmf.train import engine
 
 GPU = [
@@ -61,15 +61,30 @@ def test_resumed_is_as_uninterrupted(run, tmp_path):
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("encoder", ["edsr-small", "rdn-small", "swinir-small"])
+@pytest.mark.parametrize(
+    ("name", "encoder", "compiled"),
+    [
+        ("lm-lte", "edsr-small", False),
+        ("lm-lte", "edsr-small", True),
+        ("lm-lte", "rdn-small", False),
+        ("lm-lte", "swinir-small", False),
+        ("lm-liif", "edsr-small", False),
+        ("lm-ciaosr", "edsr-small", False),
+        ("lte", "edsr-small", False),
+        ("ciaosr", "edsr-small", False),
+    ],
+)
 def test_recorded_as_a_graph_is_as_kernel_by_kernel(
-    tmp_path, monkeypatch, caplog, precision, encoder
+    tmp_path, monkeypatch, caplog, precision, name, encoder, compiled
 ):
     """The same losses and gradients, step by step, until rounding has spread."""
     caplog.set_level("INFO", "lmf.train")
     there = noise(3, "cuda")
-    model = with_options(MODEL, {"encoder": encoder, "cross_scale": {}}, "test")
+    options = {"encoder": encoder, "cross_scale": {}, "hidden": [8]}
+    options |= {"fourier": 8} if "lte" in name else {}
+    model = with_options(MODELS[name], options, "test")
     config = dataclasses.replace(CONFIG, precision=precision, patch=8, lr=1e-4, log_every=1)
+    config = dataclasses.replace(config, compile=compiled)
     recorded = run_training(tmp_path / "recorded", there, config, model=model)
     assert "replayed as a CUDA graph" in caplog.text
     monkeypatch.setattr(engine, "why_not", lambda config, fabric: "this is a test")

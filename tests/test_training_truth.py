@@ -24,7 +24,7 @@ def sharp_pictures() -> Pictures:
     """Two with edges, which bilinear interpolation blurs; 12 pixels a side, of which a crop is all."""
     bars = ((torch.arange(12) // 4) % 2 * 255).to(torch.uint8)
     checks = bars[:, None] ^ bars
-    pictures = bars.expand(3, 12, 12), checks.expand(3, 12, 12)
+    pictures = [bars.expand(3, 12, 12), checks.expand(3, 12, 12)]
     return hold(["bars.png", "checks.png"], pictures, torch.device("cpu"))
 
 
@@ -121,3 +121,31 @@ def test_crops_are_turned_in_all_eight_ways():
     found = {(crop * 255).round().to(torch.uint8).numpy().tobytes() for crop in drawn.hr}
     turned = [np.rot90(pixels, quarter, (1, 2)) for quarter in range(4)]
     assert found == {p.tobytes() for one in turned for p in (one, one[:, :, ::-1])}
+
+
+def test_crops_are_squares_of_their_pictures_in_all_places():
+    """Two pictures of other sizes, whose channels say which it is, and the row and column of a pixel."""
+    sizes, side = [(7, 9), (8, 5)], 4
+    maps = []
+    for which, (h, w) in enumerate(sizes):
+        y, x = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+        maps.append(torch.stack((torch.full_like(y, which), y, x)).to(torch.uint8))
+    pictures = hold(["wide.png", "high.png"], maps, torch.device("cpu"))
+    drawn = draw_batch(pictures, stream(0, 0), batch=200, patch=side, scales=(1.0, 1.0))
+    corners = set()
+    for which, crop in zip(drawn.images.tolist(), (drawn.hr * 255).round().int(), strict=True):
+        picture, y, x = crop
+        assert (picture == which).all()
+        y, x = (y.T, x.T) if y[0, 0] != y[0, 1] else (y, x)  # transposed back
+        top, left = int(y.min()), int(x.min())
+        assert sorted(y[:, 0].tolist()) == list(range(top, top + side))
+        assert sorted(x[0].tolist()) == list(range(left, left + side))
+        assert (y == y[:, :1]).all()
+        assert (x == x[:1]).all()
+        corners.add((which, top, left))
+    assert corners == {
+        (which, top, left)
+        for which, (h, w) in enumerate(sizes)
+        for top in range(h - side + 1)
+        for left in range(w - side + 1)
+    }

@@ -91,7 +91,7 @@ def release(
 ) -> None:
     """Put a trained variant into weights/, with what it scores on its card.
 
-    Example: lmf release no-cross-scale lm-lte-edsr-baseline --profile cpu
+    Example: lmf release no-cross-scale lm-lte-edsr-baseline --profile gpu
 
     Example: lmf release swinir study-swinir --profile study --set set5 --set set14
     """

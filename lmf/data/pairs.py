@@ -5,10 +5,11 @@ resumed run to see the same data as an uninterrupted one.
 """
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -66,16 +67,14 @@ class Pictures:
         return tuple(accumulate((3 * h * w for h, w in self.sizes), initial=0))[:-1]
 
 
-def hold(names: Sequence[str], pictures: Sequence[Tensor], device: torch.device) -> Pictures:
-    """Pictures (3, H, W), uint8, laid down on `device`."""
+def hold(names: Sequence[str], pictures: list[Tensor], device: torch.device) -> Pictures:
+    """Pictures (3, H, W), uint8, laid down on `device`; the list is emptied, so that none is held twice."""
     sizes = tuple((picture.shape[1], picture.shape[2]) for picture in pictures)
-    held = Pictures(
-        tuple(names),
-        torch.empty(sum(map(Tensor.numel, pictures)), dtype=torch.uint8, device=device),
-        sizes,
-    )
-    for picture, start in zip(pictures, held.starts, strict=True):
-        held.pixels[start : start + picture.numel()].copy_(picture.flatten())
+    pixels = torch.empty(sum(3 * h * w for h, w in sizes), dtype=torch.uint8, device=device)
+    held = Pictures(tuple(names), pixels, sizes)
+    for start in held.starts:
+        picture = pictures.pop(0)
+        pixels[start : start + picture.numel()].copy_(picture.flatten())
     return held
 
 
@@ -138,8 +137,7 @@ def draw_batch(
     return Batch(downsample_batch(hr, (patch, patch)), hr, chosen)
 
 
-@dataclass(frozen=True)
-class _Crop:
+class _Crop(NamedTuple):
     """Where in all pictures' pixels a crop lies: its first, and steps to the next plane, row, column."""
 
     first: int
@@ -162,14 +160,14 @@ def _crop(
 
 
 def _cut(pixels: Tensor, crops: Sequence[_Crop], side: int) -> Tensor:
-    """The crops, (B, 3, side, side), by one look-up: a GPU is told few things, and waited for at none."""
-    numbers = torch.tensor([astuple(crop) for crop in crops]).to(pixels.device, non_blocking=True)
+    """The crops, (B, 3, side, side), by one look-up: a GPU is told little, and never waited for."""
+    numbers = torch.tensor(crops).to(pixels.device, non_blocking=True)
     first, plane, row, column = (n[:, None] for n in numbers.unbind(1))
     along = torch.arange(side, device=pixels.device)
     rows, columns = first + row * along, column * along
     planes = plane * torch.arange(3, device=pixels.device)
     at = rows[:, None, :, None] + planes[:, :, None, None] + columns[:, None, None]
-    return pixels.take(at)
+    return pixels[at]
 
 
 def draw_queries(batch: int, pixels: int, count: int, seed: int, device: torch.device) -> Tensor:

@@ -35,14 +35,11 @@ GPU_BANDS = 32
 
 @runtime_checkable
 class LinePainter(Protocol):
-    """A painter that blends its windows along x itself.
-
-    bands: how many times as large as for others they are.
-    """
+    """A painter that blends its windows along x itself."""
 
     @property
     def bands(self) -> int:
-        """See above."""
+        """How many times as large as another painter's its bands are."""
 
     def paint_lines(
         self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows

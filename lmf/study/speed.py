@@ -38,7 +38,8 @@ def speed_of(
 def _line(speed: TrainingSpeed, side: int) -> str:
     busy = "" if speed.busy is None else f"the GPU computes in {100 * speed.busy:.0f} % of it, "
     if speed.busy is not None:
-        busy += f"{speed.by_kernel or 'its passes replayed as a graph'}; "
+        reason = speed.by_kernel
+        busy += f"kernel by kernel: {reason}; " if reason else "its passes replayed as a graph; "
     return (
         f"{speed.steps_per_s:.2f} steps/s, {1 / speed.steps_per_s:.4f} s a step, median of "
         f"{speed.steps}; {100 * speed.data_share:.1f} % of it draws the batch; {busy}"

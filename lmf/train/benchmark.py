@@ -31,9 +31,9 @@ class TrainingSpeed:
     """Median over `steps` steps, and what the machine would be able to do.
 
     data_share: of a step, spent on drawing its batch. busy: of a step, in which a GPU computes; None on
-    a CPU. flops: of a step's products and convolutions, forward and backward. peak: those per second of
-    one large matrix product in the same precision. by_kernel: why the passes are not replayed as a CUDA
-    graph; None if they are.
+    a CPU. flops: of a step's products and convolutions, forward and backward; drawing has none.
+    peak: those per second of one large matrix product in the same precision. by_kernel: why the passes
+    are not replayed as a CUDA graph; None if they are.
     """
 
     steps: int
@@ -93,6 +93,7 @@ class _Kernels:
     def on_step(self, done: int, loss: float) -> None:
         """Begins and ends the measurement; the profiler slows Python down, and no kernel."""
         if done == self._first:
+            synchronise(self._device)
             self._profile.start()
         elif done == self._last:
             synchronise(self._device)

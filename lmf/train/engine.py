@@ -192,7 +192,8 @@ def _recorded(
 ) -> Pass:
     """The same as one piece, where device and options allow it; see `train.recorded`."""
     reason = why_not(config, fabric)
-    if reason is None and isinstance(drawn.target, Queries):
+    if reason is None:
+        assert isinstance(drawn.target, Queries)  # or there is a reason
         log.info("forward and backward pass are replayed as a CUDA graph")
         return Recorded(compute, parts.model, drawn.batch.lr, drawn.target)
     if fabric.device.type == "cuda":

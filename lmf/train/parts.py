@@ -49,7 +49,9 @@ def assemble(described: ModelConfig, config: TrainConfig, seed: int, fabric: Fab
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
     average.to(fabric.device)
-    average.n_averaged = average.n_averaged.cpu()  # read at every step; a GPU would be waited for
+    average.n_averaged = (
+        average.n_averaged.cpu()
+    )  # compared at every step, where a GPU would be waited for
     model.encoder.checkpointing = config.checkpoint
     if config.compile:
         model.encoder.compile()

@@ -1,12 +1,12 @@
 """Forward and backward pass of a GPU's training step, recorded once and then started as one piece.
 
 They are a thousand small kernels, which Python starts more slowly than a GPU computes them. As a CUDA
-graph they are started by one call, and the GPU is busy all the time. The arithmetic is the same: a graph
-replays the very kernels that were recorded.
+graph they are started by one call. It replays the very kernels that were recorded, those of convolutions
+chosen by trial, and keeps the memory of their activations, also while a validation runs.
 """
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -89,6 +89,6 @@ def _chosen_by_trial() -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-def _forget(weights: list[Any]) -> None:
+def _forget(weights: Iterable[nn.Parameter]) -> None:
     for weight in weights:
         weight.grad = None

@@ -118,9 +118,8 @@ class NativePainter:
     bias: Tensor
     last: Tensor
     last_bias: Tensor
-    bands: ClassVar[int] = (
-        4  # it keeps no windows: large ones cost little, and less is done per band
-    )
+    # It keeps no windows: large bands cost little memory, and what is done once a band is done less often.
+    bands: ClassVar[int] = 4
 
     def __call__(self, windows: Windows) -> Tensor:
         """Colours of N windows: (N, 3, Ky, Kx).

@@ -4,7 +4,7 @@ The counts are the same on every machine. Seconds, shares and memory are not: li
 files may differ from run to run, and nothing depends on them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -74,7 +74,7 @@ def tidy(costs: pd.DataFrame, bench: Bench | None) -> pd.DataFrame:
     return pd.concat([counts, pd.DataFrame(timed)], ignore_index=True)
 
 
-def _document(costs: pd.DataFrame, bench: Bench | None, elsewhere: Sequence[Bench]) -> str:
+def _document(costs: pd.DataFrame, bench: Bench | None, elsewhere: Mapping[str, Bench]) -> str:
     parts = [
         "# What the models cost",
         "## Counted",
@@ -94,9 +94,8 @@ def _document(costs: pd.DataFrame, bench: Bench | None, elsewhere: Sequence[Benc
         parts.append("Not timed yet; run `dvc repro efficiency`.")
     else:
         parts += [*notes(bench), *_timed(bench, _stages(bench) if bench.rows else ())]
-    for other in elsewhere:
-        parts += [f"## Timed by `lmf bench` on {other.provenance.device}", *notes(other)]
-        parts += _timed(other)
+    for name, other in elsewhere.items():
+        parts += [f"## Timed by `lmf bench`: {name}", *notes(other), *_timed(other)]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 

@@ -44,7 +44,7 @@ TIMING = "efficiency"
 """Name of the benchmark among the timings."""
 
 ELSEWHERE = "bench-*.json"
-"""Further ones, which the report shows too."""
+"""Further ones in results/<profile>/timing, which `lmf report` shows; no stage waits for them."""
 
 
 def count_costs(place: Workspace) -> pd.DataFrame:
@@ -132,12 +132,10 @@ def read_timing(results: Path) -> Bench | None:
     return _read(path) if path.is_file() else None
 
 
-def read_elsewhere(results: Path) -> list[Bench]:
-    """What `lmf bench` left in results/<profile>/timing/bench-*.json, maybe on other machines.
-
-    Raises as `read_timing` does.
-    """
-    return [_read(path) for path in sorted((results / "timing").glob(ELSEWHERE))]
+def read_elsewhere(results: Path) -> dict[str, Bench]:
+    """What `lmf bench --out` left there, maybe on other machines, by name; raises as `read_timing`."""
+    paths = sorted((results / "timing").glob(ELSEWHERE))
+    return {path.stem: _read(path) for path in paths}
 
 
 def _read(path: Path) -> Bench:
