@@ -179,7 +179,7 @@ class Lmf(nn.Module):
         those of SwinIR, which looks further than is worth its while, nearly so. cmsr: render smooth
         cells coarsely, as this table for the very scale allows, see `render.cmsr`. dtype: bfloat16
         for the products of all layers, the encoder's too, for devices that have units for it; what
-        goes from stage to stage stays float32, and the released model's images are more than 65 dB
+        goes from stage to stage stays float32, and the released model's images are more than 60 dB
         from those in float32. kernel: who paints windows, see `render.options`; one
         that cannot run here is replaced, and the result says by what and why.
 

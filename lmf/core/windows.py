@@ -57,6 +57,11 @@ class AxisWindows:
         return range(first, bisect_right(self.high_start, hr.stop - 1))
 
 
+def counted_from(first: int, index: Tensor) -> Tensor:
+    """Indices into what begins at `first`; a GPU is not asked to subtract nothing."""
+    return index - first if first else index
+
+
 @lru_cache(maxsize=64)
 def axis_windows(n: int, size: int, ensemble: bool, device: torch.device) -> AxisWindows:
     """Windows of `n` LR pixels over `size` HR pixels along one axis; computed on the CPU, and kept."""

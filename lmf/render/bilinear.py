@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from lmf.core.windows import axis_windows
+from lmf.core.windows import axis_windows, counted_from
 from lmf.render.result import Rows
 
 
@@ -22,8 +22,8 @@ def enlarge_rows(image: Tensor, size: tuple[int, int], rows: range) -> Tensor:
     near = near.to(torch.promote_types(image.dtype, x.fraction.dtype))
     low, high = near.index_select(3, x.low), near.index_select(3, x.high)
     lines = torch.lerp(low, high, x.fraction.to(near.dtype))
-    low = lines.index_select(2, y.low[here] - read.start)
-    high = lines.index_select(2, y.high[here] - read.start)
+    low = lines.index_select(2, counted_from(read.start, y.low[here]))
+    high = lines.index_select(2, counted_from(read.start, y.high[here]))
     return torch.lerp(low, high, y.fraction[here, None].to(near.dtype))
 
 

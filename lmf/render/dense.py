@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from lmf.core.bundle import CellSource
-from lmf.core.windows import AxisWindows, axis_windows
+from lmf.core.windows import AxisWindows, axis_windows, counted_from
 from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
@@ -186,10 +186,12 @@ def _blend_lines(
     low = slice(y.low_start[start], y.low_start[stop])
     high = slice(y.high_start[start], y.high_start[stop])
     at = start * y.positions
-    begun = lines.index_select(2, y.low_slot[low] - at) * (1 - y.fraction[low, None]).to(kind)
-    if rest is None:
-        rest = begun.new_zeros(*begun.shape[:2], low.start - high.start, begun.shape[-1])
-    rows = torch.cat((rest, begun), dim=2)
+    rows = lines.index_select(2, counted_from(at, y.low_slot[low]))
+    rows *= (1 - y.fraction[low, None]).to(kind)
+    if rest is None and low.start > high.start:
+        rest = rows.new_zeros(*rows.shape[:2], low.start - high.start, rows.shape[-1])
+    if rest is not None:
+        rows = torch.cat((rest, rows), dim=2)
     count = high.stop - high.start
-    ended = lines.index_select(2, y.high_slot[high] - at)
+    ended = lines.index_select(2, counted_from(at, y.high_slot[high]))
     return rows[:, :, :count].add_(ended * y.fraction[high, None].to(kind)), rows[:, :, count:]

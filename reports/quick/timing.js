@@ -1,10 +1,10 @@
 const seconds = {
- "edsr-baseline": "0.29 s",
- "rdn": "0.40 s",
- "swinir": "0.58 s",
- "no-cross-scale": "0.24 s",
- "no-modulation": "0.81 s",
- "no-position": "0.36 s"
+ "edsr-baseline": "0.33 s",
+ "rdn": "0.32 s",
+ "swinir": "0.41 s",
+ "no-cross-scale": "0.20 s",
+ "no-modulation": "0.70 s",
+ "no-position": "0.30 s"
 };
 for (const [model, text] of Object.entries(seconds))
   for (const cell of document.querySelectorAll(`[data-time="${model}"]`))

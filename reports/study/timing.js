@@ -1,10 +1,10 @@
 const seconds = {
- "edsr-baseline": "0.94 s",
- "rdn": "1.53 s",
- "swinir": "4.92 s",
- "no-cross-scale": "0.52 s",
- "no-modulation": "1.38 s",
- "no-position": "0.95 s"
+ "edsr-baseline": "0.98 s",
+ "rdn": "1.56 s",
+ "swinir": "5.84 s",
+ "no-cross-scale": "0.67 s",
+ "no-modulation": "1.52 s",
+ "no-position": "1.35 s"
 };
 for (const [model, text] of Object.entries(seconds))
   for (const cell of document.querySelectorAll(`[data-time="${model}"]`))
