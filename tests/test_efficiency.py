@@ -1,5 +1,6 @@
 """The efficiency report: counts, the paper's curve beside ours, and where the time goes."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,6 +117,22 @@ def test_report_shows_counts_and_timing(bench, costs, tmp_path):
     place.costs.write_text("model\nlte\n")
     with pytest.raises(DataError, match="no column encoder"):
         write_efficiency(place.reports, place.results)
+
+
+def test_report_shows_benchmarks_of_other_machines_under_their_names(bench, costs, tmp_path):
+    place = Workspace("x", tmp_path)
+    place.results.mkdir(parents=True)
+    costs.to_csv(place.costs, index=False)
+    by = replace(bench.provenance, device="A GPU", cudnn_tf32=True)
+    write_bench(place.timing("bench-other"), replace(bench, provenance=by))
+    write_efficiency(place.reports, place.results)
+    text = (place.reports / "efficiency.md").read_text(encoding="utf-8")
+    before, section = text.split("## Timed by `lmf bench`: bench-other")
+    assert "Not timed yet" in before
+    assert "A GPU, " in section
+    assert "convolutions take fp32 as TF32" in section
+    for case in CASES:
+        assert re.search(rf"\| {case.model} +\| +{case.encoder} .* x{case.scale:g} ", section)
 
 
 def test_ratios_of_several_encoders_stand_apart(bench):
