@@ -78,9 +78,8 @@ class Lmf(nn.Module):
         self.config = config
         self.encoder = create_encoder(encoder_config(config.encoder, config.encoder_attention))
         channels = self.encoder.out_channels
-        self.cross_scale = (
-            CrossScaleAttention(channels, config.cross_scale) if config.cross_scale else None
-        )
+        across = config.cross_scale
+        self.cross_scale = CrossScaleAttention(channels, across) if across else None
         self.head = _create_head(config, channels)
         self.latent_mlp: Mlp | None = None
         if config.latent:
@@ -93,15 +92,12 @@ class Lmf(nn.Module):
             self.render_mlp = ModulatedMlp(self.head.basis.outputs, config.hidden)
 
     def forward(
-        self,
-        image: Tensor,
-        size: tuple[int, int] | None = None,
-        scale: float | None = None,
+        self, image: Tensor, size: tuple[int, int] | None = None, scale: float | None = None
     ) -> Tensor:
         """Enlarge (B, 3, h, w) in [0, 1] to `size` (H, W), or by `scale` to (round(h s), round(w s)).
 
-        Returns (B, 3, H, W), not clamped. Under `torch.no_grad()` unless gradients are wanted, for which
-        every step is kept; or `upscale`, which wants none. Raises InputError on anything else.
+        Returns (B, 3, H, W), not clamped; under `torch.no_grad()`, or every step is kept for gradients, as
+        `upscale` does not. Raises InputError on anything else.
         """
         return self.render(self.encode(image), target_size(check_image(image), size, scale))
 
@@ -134,9 +130,8 @@ class Lmf(nn.Module):
         config = self.config
         layers = (config.depth, config.width)
         one = config.depth * config.width
-        parts = raw.split(
-            [one * config.mod_scale, one * config.mod_shift, self.head.render_code], dim=-1
-        )
+        sizes = [one * config.mod_scale, one * config.mod_shift, self.head.render_code]
+        parts = raw.split(sizes, dim=-1)
         scale = parts[0].unflatten(-1, layers) if config.mod_scale else None
         shift = parts[1].unflatten(-1, layers) if config.mod_shift else None
         modulation = Modulation(scale, shift) if config.mod_scale or config.mod_shift else None
@@ -174,20 +169,19 @@ class Lmf(nn.Module):
     ) -> Upscaled:
         """What calling the model gives, without gradients, in tiles where memory asks for them.
 
-        max_memory: bytes above the weights, by an estimate, see `render.memory.Footprint`; by
-        default all there is. max_pixels: of the output. Tiles of CNN encoders give the same image;
-        those of SwinIR, which looks further than is worth its while, nearly so. cmsr: render smooth
-        cells coarsely, as this table for the very scale allows, see `render.cmsr`. dtype: bfloat16
-        for the products of all layers, the encoder's too, for devices that have units for it; what
-        goes from stage to stage stays float32, and the released model's images are more than 60 dB
-        from those in float32. kernel: who paints windows, see `render.options`; one
-        that cannot run here is replaced, and the result says by what and why.
+        max_memory: bytes above the weights, by an estimate, see `render.memory.Footprint`; by default all
+        there is. max_pixels: of the output. Tiles of CNN encoders give the same image; those of SwinIR,
+        which looks further than is worth its while, nearly so. cmsr: render smooth cells coarsely, as
+        this table for the very scale allows, see `render.cmsr`. dtype: bfloat16 for the products of all
+        layers, the encoder's too, for devices that have units for it; what goes from stage to stage stays
+        float32, and the released model's images are more than 60 dB from those in float32. kernel: who
+        paints windows, see `render.options`; one that cannot run is replaced, and the result says why.
 
         Raises:
-            ConfigError: a table for another scale, or for a model without shift modulation; an
-                unknown kernel or dtype, or a dtype for a model without modulated layers.
-            InputError: as the model does; a larger output than `max_pixels`; a `max_memory` too
-                small for the smallest tile, or for the whole where channel attention needs that.
+            ConfigError: a table for another scale, or for a model without shift modulation; an unknown
+                kernel or dtype, or a dtype for a model without modulated layers.
+            InputError: as the model does; a larger output than `max_pixels`; a `max_memory` too small
+                for the smallest tile, or for the whole where channel attention needs that.
             ResourceError: the device's memory does not suffice for small tiles either.
         """
         target = self._target(image, size, scale)
@@ -207,9 +201,9 @@ class Lmf(nn.Module):
     ) -> Stream:
         """The rows of what `upscale` gives, some at a time: the whole need not exist.
 
-        They are equal to the bit where both cut the image into the same tiles. `max_memory` has no
-        output to allow for here, so that the same limit may make larger ones. Arguments and errors
-        are those of `upscale`; a full memory shows when a row is asked for.
+        They are equal to the bit where both cut the image into the same tiles. `max_memory` has no output
+        to allow for here, so that the same limit may make larger ones. Arguments and errors are those of
+        `upscale`; a full memory shows when a row is asked for.
         """
         target = self._target(image, size, scale)
         return Stream(self, image, target, Options(max_memory, max_pixels, cmsr, dtype, kernel))
@@ -255,10 +249,9 @@ class Lmf(nn.Module):
         """Scattered queries: coord, cell (B, Q, 2) on [-1, 1], (y, x) -> (B, Q, 3), not clamped.
 
         coord and cell are float32, also for a model in half precision; float64 for one in float64.
-        A latent MLP makes an image's modulations for one cell: those of its queries must be equal,
-        and where gradients are wanted the first is taken unseen. Other models read each query's own.
-        A cell is taken as it is given, also where `render` would hold it. chunk: queries evaluated at
-        a time, to bound memory; it changes nothing else.
+        A latent MLP makes an image's modulations for one cell: those of its queries must be equal, and
+        where gradients are wanted the first is taken unseen. Other models read each query's own. A cell is
+        taken as given, also where `render` would hold it. chunk: queries at a time, to bound memory.
 
         Raises:
             InputError: other shapes, types or devices; NaN; cells that differ.
@@ -266,8 +259,8 @@ class Lmf(nn.Module):
         check_queries(latents.image, coord, cell, one_cell=self.latent_mlp is not None)
         check_chunk(chunk)
         h, w = latents.image.shape[-2:]
-        relative = torch.stack((cell[..., 0] * h, cell[..., 1] * w), dim=-1)
-        relative = relative.to(latents.image.dtype)
+        halves = cell[..., 0] * h, cell[..., 1] * w
+        relative = torch.stack(halves, dim=-1).to(latents.image.dtype)
         rgb = render_queries(
             self.cells(latents, relative[:, 0]),
             self.head.render_basis,

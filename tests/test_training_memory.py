@@ -9,7 +9,7 @@ from small_studies import small_study, train_small
 from lmf.core.errors import ResourceError
 from lmf.study.stages import train as stage
 from lmf.study.stages.validate import Validator
-from lmf.train import engine, parts
+from lmf.train import drawing, parts
 from lmf.train.objective import Objective
 
 MESSAGE = (
@@ -29,7 +29,7 @@ def full(*arguments, **options):
         (parts, "initial_model"),
         (parts, "AveragedModel"),
         (Fabric, "setup"),
-        (engine, "draw_batch"),
+        (drawing, "draw_batch"),
         (Objective, "forward"),
         (Fabric, "backward"),
         (Fabric, "clip_gradients"),
@@ -56,6 +56,6 @@ def test_however_it_is_called(tmp_path, monkeypatch, error):
     def fails(*arguments, **options):
         raise error
 
-    monkeypatch.setattr(engine, "draw_queries", fails)
+    monkeypatch.setattr(drawing, "draw_queries", fails)
     with pytest.raises(ResourceError, match=MESSAGE):
         run_training(tmp_path, noise(2))

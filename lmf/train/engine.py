@@ -1,7 +1,6 @@
 """The training loop, all of it in one place."""
 
 import logging
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,18 +13,10 @@ from torch import Tensor
 from lmf.architecture import ModelConfig
 from lmf.core.config import plain
 from lmf.core.errors import ConfigError
-from lmf.data.pairs import (
-    Batch,
-    Pictures,
-    Queries,
-    draw_batch,
-    draw_queries,
-    look_up,
-    step_seed,
-    stream,
-)
+from lmf.data.pairs import Pictures, Queries
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
+from lmf.train.drawing import Drawn, draw
 from lmf.train.fabric import share
 from lmf.train.health import Health, describe
 from lmf.train.log import Step
@@ -110,14 +101,14 @@ def _loop(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
     progress = resume(run.describe(), folder, parts, fabric)
     observer = Observer(config, watch, progress, fabric)
     health = progress.health
-    upcoming = _draw(run, pictures, progress.step, crops)
+    upcoming = draw(config, run.seed, pictures, progress.step, crops)
     compute = _recorded(_passes(parts, config, fabric), parts, upcoming, config, fabric)
     for step in range(progress.step, config.steps):
         drawn = upcoming
         loss = compute(drawn.batch.lr, drawn.target)
         norm = _clip(parts, config, fabric)
         if step + 1 < config.steps:  # drawn while a GPU is still at work on the step before
-            upcoming = _draw(run, pictures, step + 1, crops)
+            upcoming = draw(config, run.seed, pictures, step + 1, crops)
         mean = float(cast(Tensor, fabric.all_reduce(loss)))
         taken = Step(mean, float(norm), learning_rate(config, step), scale_range(config, step))
         done = step + 1
@@ -132,35 +123,6 @@ def _loop(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
     last = describe(done, taken, names)
     health.check_result((parts.averaged, parts.model), observer.last_psnr, done, last)
     return Trained(parts.averaged.eval(), observer.rows, health, last)
-
-
-@dataclass(frozen=True)
-class _Drawn:
-    """This process's part of a step's batch, what is asked of it, and the seconds that drawing took."""
-
-    batch: Batch
-    target: Tensor | Queries
-    seconds: float
-
-
-def _draw(run: Run, pictures: Pictures, step: int, rows: range) -> _Drawn:
-    """The crops `rows` of a step's batch: a function of seed and step alone."""
-    start, config = time.perf_counter(), run.train
-    batch = draw_batch(
-        pictures,
-        stream(run.seed, step),
-        batch=config.batch,
-        patch=config.patch,
-        scales=scale_range(config, step),
-        rows=rows,
-    )
-    target: Tensor | Queries = batch.hr
-    if config.queries is not None:
-        pixels = batch.hr.shape[-2] * batch.hr.shape[-1]
-        seed = step_seed(run.seed, step)
-        chosen = draw_queries(config.batch, pixels, config.queries, seed, batch.hr.device)
-        target = look_up(batch.hr, chosen[rows.start : rows.stop])
-    return _Drawn(batch, target, time.perf_counter() - start)
 
 
 def _passes(parts: Parts, config: TrainConfig, fabric: Fabric) -> Pass:
@@ -188,7 +150,7 @@ def _part(whole: T, part: int, config: TrainConfig) -> T:
 
 
 def _recorded(
-    compute: Pass, parts: Parts, drawn: _Drawn, config: TrainConfig, fabric: Fabric
+    compute: Pass, parts: Parts, drawn: Drawn, config: TrainConfig, fabric: Fabric
 ) -> Pass:
     """The same as one piece, where device and options allow it; see `train.recorded`."""
     reason = why_not(config, fabric)
