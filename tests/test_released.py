@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from skimage import data
 
 from lmf.checkpoint import RELEASED, load_model, released_names
 from lmf.data.sets import open_set
@@ -58,3 +59,14 @@ def test_set5_scores_what_the_card_says(name, scale):
         found.append(scores(sr, pair.hr, "benchmark_y", scale).psnr)
     said = [r["psnr"] for r in card(name)["results"] if (r["set"], r["scale"]) == ("set5", scale)]
     assert said == [pytest.approx(np.mean(found), abs=0.01)]
+
+
+@pytest.mark.parametrize("scale", [2, 4, 8])
+def test_products_in_bfloat16_stay_60_db_from_float32(scale):
+    """As the README and `Lmf.upscale` say, on a detail of a photograph that comes with scikit-image."""
+    model, picture = load_model("lm-lte-edsr-baseline"), data.astronaut()[:192, 128:320]
+    image = as_tensor(picture[::3, ::3])
+    exact = model.upscale(image, scale=scale).rgb
+    rough = model.upscale(image, scale=scale, dtype=torch.bfloat16).rgb
+    distance = -10 * (rough - exact).square().mean().log10()
+    assert 60 < distance < 100

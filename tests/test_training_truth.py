@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load_file
 from small_runs import CONFIG, MODEL, Killed, noise, run_training
 
-from lmf.data.pairs import Pictures, draw_batch, draw_queries, hold, look_up, step_seed, stream
+from lmf.data.pairs import Pictures, draw_batch, hold, look_up, stream
+from lmf.train.drawing import draw
 from lmf.train.objective import Objective
-from lmf.train.schedule import learning_rate, scale_range
+from lmf.train.schedule import learning_rate
 from lmf.train.start import initial_model
 
 SEED = 5
@@ -30,18 +31,8 @@ def sharp_pictures() -> Pictures:
 
 def batch_of(pictures: Pictures, config, step: int):
     """What the objective is given at a step, as the seed decides it."""
-    batch = draw_batch(
-        pictures,
-        stream(SEED, step),
-        batch=config.batch,
-        patch=config.patch,
-        scales=scale_range(config, step),
-    )
-    if config.queries is None:
-        return batch.lr, batch.hr
-    pixels, seed = batch.hr[0, 0].numel(), step_seed(SEED, step)
-    queries = draw_queries(config.batch, pixels, config.queries, seed, torch.device("cpu"))
-    return batch.lr, look_up(batch.hr, queries)
+    drawn = draw(config, SEED, pictures, step, range(config.batch))
+    return drawn.batch.lr, drawn.target
 
 
 def test_two_pictures_are_learnt(tmp_path):

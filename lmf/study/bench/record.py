@@ -143,6 +143,16 @@ class Provenance(Config):
     weights: str
     spend: float | None = None
 
+    @property
+    def cuda(self) -> bool:
+        """Whether `device` names an NVIDIA GPU, as it does where there was one."""
+        return self.device.partition(":")[0] not in ("cpu", "mps")
+
+    @property
+    def tf32(self) -> bool:
+        """Whether convolutions took float32 as TF32."""
+        return self.cuda and self.cudnn_tf32 and self.precision == "fp32"
+
 
 @dataclass(frozen=True)
 class Bench(Config):

@@ -53,8 +53,7 @@ def run_bench(
     ceilings = best(ceilings, measure_ceilings(device, plan.precision))
     rows = tuple(_row(one, ceilings) for one in work.timed)
     memory = tuple(work.memory)
-    gpu = device.type == "cuda"
-    found = ratios(rows, memory, ceilings, plan.precision, gpu=gpu)
+    found = ratios(rows, memory, ceilings, plan.precision, gpu=origin.cuda)
     return Bench(origin, ceilings, rows, memory, tuple(work.skipped), found)
 
 

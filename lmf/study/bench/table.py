@@ -112,11 +112,10 @@ def notes(bench: Bench) -> Iterator[str]:
         f"{by.limit:g} s"
         + ("." if by.spend is None else f"; runs are repeated for {by.spend:g} s.")
     )
-    coarse = by.precision == "fp32" and by.cudnn_tf32 and by.device not in ("cpu", "mps")
     yield (
         f"ceilings measured in the same run: matrix product {top.matmul / 1e9:.0f} GFLOP/s, "
         f"copy {top.copy / 1e9:.1f} GB/s read and written"
-        + ("; convolutions take fp32 as TF32, which is faster than that product" if coarse else "")
+        + ("; convolutions take fp32 as TF32, which is faster than that product" if by.tf32 else "")
     )
     yield (
         "MACs are by the definition, for every HR pixel and neighbour. Paths: `gather` is the original "

@@ -141,6 +141,5 @@ def read_elsewhere(results: Path) -> dict[str, Bench]:
 def _read(path: Path) -> Bench:
     bench = read_bench(path)
     by = bench.provenance
-    gpu = by.device not in ("cpu", "mps")
-    found = ratios(bench.rows, bench.memory, bench.ceilings, by.precision, gpu=gpu)
+    found = ratios(bench.rows, bench.memory, bench.ceilings, by.precision, gpu=by.cuda)
     return replace(bench, ratios=found)
