@@ -12,7 +12,7 @@ import sys
 import torch
 
 from lmf.data.pairs import hold
-from lmf.study.profile import model_config, read_profile
+from lmf.study.settings.profile import model_config, read_profile
 from lmf.train.benchmark import measure
 from lmf.train.engine import Run
 from lmf.train.fabric import make_fabric

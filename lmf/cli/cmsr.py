@@ -32,8 +32,8 @@ def build(
 
     Example: lmf cmsr build no-cross-scale --scale 8 --scale 12 --scale 16
     """
-    from lmf.study.cmsr import build_tables
-    from lmf.study.params import weights_of
+    from lmf.study.cmsr.build import build_tables
+    from lmf.study.settings.params import weights_of
 
     for table in build_tables(weights_of(model, profile), scales, mse, set_name, images, seed=seed):
         steps = ", ".join(f"x{s.render_scale} up to {s.threshold:.3f}" for s in table.steps)
@@ -58,8 +58,8 @@ def check(
     import torch
 
     from lmf.deploy.device import choose_device
-    from lmf.study.cmsr_check import check_tables, savings_table
-    from lmf.study.params import weights_of
+    from lmf.study.cmsr.check import check_tables, savings_table
+    from lmf.study.settings.params import weights_of
 
     chosen = choose_device(device)
     path, found = check_tables(weights_of(model, profile), scales, set_name, chosen, kernel)

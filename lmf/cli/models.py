@@ -33,7 +33,7 @@ def upscale(
     ] = None,
     bf16: Annotated[
         bool,
-        typer.Option("--bf16", help="bfloat16 products, the encoder's too: over 65 dB from fp32."),
+        typer.Option("--bf16", help="bfloat16 products, the encoder's too: over 60 dB from fp32."),
     ] = False,
     kernel: KernelOption = "auto",
 ) -> None:
@@ -49,7 +49,7 @@ def upscale(
     import torch
 
     from lmf.render.memory import MAX_PIXELS
-    from lmf.study.params import weights_of
+    from lmf.study.settings.params import weights_of
     from lmf.study.upscaling import upscale_file
 
     line = upscale_file(

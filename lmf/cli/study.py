@@ -51,17 +51,17 @@ def plan(
     from rich.console import Console
 
     from lmf.deploy.device import choose_device
-    from lmf.study.local import mirror_of
-    from lmf.study.params import read_params, workspace
-    from lmf.study.plan import make_plan
-    from lmf.study.planning import show
-    from lmf.study.profile import read_profile
+    from lmf.study.plan.needs import make_plan
+    from lmf.study.plan.show import show
+    from lmf.study.settings.local import mirror_of
+    from lmf.study.settings.params import read_params, workspace
+    from lmf.study.settings.profile import read_profile
 
     place, params = workspace(profile), read_params()
     settings, chosen = read_profile(place.profile), choose_device(device)
     speeds = {}
     if measure:
-        from lmf.study.measure import measure_training
+        from lmf.study.plan.measure import measure_training
 
         speeds = measure_training(
             settings,
@@ -118,14 +118,18 @@ def evaluate(
     Example: torchrun --nproc-per-node 2 -m lmf evaluate lm-lte.pth --set b100
     """
     from lmf.deploy.device import choose_device
+    from lmf.study.evaluate.request import Request, is_stage, score
+    from lmf.study.evaluate.team import team
     from lmf.study.progress import rows_counter
-    from lmf.study.scoring import Request, is_stage, score, score_stage
-    from lmf.study.team import team
+    from lmf.study.stages.evaluate import score_stage
 
     request = Request(model, profile, sets or (), scales or (), protocol, out, save_images)
     with team() as us, rows_counter(f"evaluate {model}", us.leads) as on_row:
-        run = score_stage if is_stage(request) else score
-        text = run(request, us.device(choose_device(device)), us, on_row)
+        chosen = us.device(choose_device(device))
+        if is_stage(request):
+            text = score_stage(model, profile, chosen, us, on_row)
+        else:
+            text = score(request, chosen, us, on_row)
         if us.leads:
             typer.echo(text)
 
@@ -135,9 +139,9 @@ def report(profile: ProfileOption = None) -> None:
 
     Example: lmf report --profile quick
     """
-    from lmf.study.params import read_params, workspace
-    from lmf.study.profile import read_profile
     from lmf.study.report.build import build_report
+    from lmf.study.settings.params import read_params, workspace
+    from lmf.study.settings.profile import read_profile
 
     place, params = workspace(profile), read_params()
     settings = read_profile(place.profile)

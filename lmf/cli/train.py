@@ -31,9 +31,9 @@ def train(
     Several GPUs: torchrun --nproc-per-node 4 -m lmf train swinir --profile study
     """
     from lmf.deploy.device import choose_device
-    from lmf.study.params import workspace
-    from lmf.study.profile import read_profile, train_config
     from lmf.study.progress import counter
+    from lmf.study.settings.params import workspace
+    from lmf.study.settings.profile import read_profile, train_config
 
     place = workspace(profile)
     settings = read_profile(place.profile)
@@ -41,7 +41,7 @@ def train(
     chosen = choose_device(device)
     what = f"{variant} of profile {place.profile} on {chosen}"
     if benchmark is not None:
-        from lmf.study.speed import speed_of
+        from lmf.study.training_speed import speed_of
 
         say(f"timing {benchmark} steps of {what}")
         speed = speed_of(settings, variant, place, chosen, benchmark)
@@ -67,8 +67,8 @@ def recipe(profile: ProfileOption = None) -> None:
 
     Example: lmf recipe --profile study
     """
-    from lmf.study.params import read_params, workspace
-    from lmf.study.profile import read_profile
+    from lmf.study.settings.params import read_params, workspace
+    from lmf.study.settings.profile import read_profile
     from lmf.study.stages.recipe import write_recipes
 
     place = workspace(profile)

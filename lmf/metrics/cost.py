@@ -84,12 +84,17 @@ def latency(
             if run >= warm_up:
                 seconds.append(time.perf_counter() - start)
     q25, median, q75 = statistics.quantiles(seconds, n=4)
-    coarse = device.type == "cuda" and torch.backends.cudnn.allow_tf32
     return Latency(
-        median, q25, q75, runs, lr_size, scale, "fp32, TF32 in convolutions" if coarse else "fp32",
+        median, q25, q75, runs, lr_size, scale, f"fp32{coarse(device)}",
         torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         cpu_name(), torch.get_num_threads(), torch.__version__,
     )  # fmt: skip
+
+
+def coarse(device: torch.device) -> str:
+    """What to say after the precision fp32, or a device's name, where convolutions round to TF32."""
+    rounds = device.type == "cuda" and torch.backends.cudnn.allow_tf32
+    return ", TF32 in convolutions" if rounds else ""
 
 
 def device_name(device: torch.device) -> str:

@@ -9,9 +9,9 @@ from lmf.core.files import write_text
 from lmf.data.pictures import read_rgb
 from lmf.data.sets import check_stems
 from lmf.data.store import pictures_in
-from lmf.study.evaluate import SMALLEST_LR
-from lmf.study.params import read_params
-from lmf.study.profile import read_profile, read_yaml
+from lmf.study.evaluate.pair import SMALLEST_LR
+from lmf.study.settings.params import read_params
+from lmf.study.settings.profile import read_profile, read_yaml
 
 
 def use_images(folder: Path, root: Path = Path()) -> str:

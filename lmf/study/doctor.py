@@ -63,8 +63,8 @@ def _torch() -> Iterator[Finding]:
 
 def _profile(root: Path) -> Finding:
     try:
-        from lmf.study.params import read_params
-        from lmf.study.profile import read_profile
+        from lmf.study.settings.params import read_params
+        from lmf.study.settings.profile import read_profile
 
         params = read_params(root)
         profile = read_profile(params.profile, root)

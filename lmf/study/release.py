@@ -11,14 +11,14 @@ import torch
 
 from lmf.checkpoint import RELEASED, load_model, read_card, save_model
 from lmf.core.errors import ConfigError
-from lmf.study.ablations import ABLATIONS
-from lmf.study.evaluate import OnRow
-from lmf.study.params import workspace
-from lmf.study.profile import BASELINES, read_profile
-from lmf.study.repeats import Training
-from lmf.study.scoring import Request, score
-from lmf.study.team import ALONE
-from lmf.study.workspace import Workspace
+from lmf.study.evaluate.request import Request, score
+from lmf.study.evaluate.run import OnRow
+from lmf.study.evaluate.team import ALONE
+from lmf.study.settings.ablations import ABLATIONS
+from lmf.study.settings.params import workspace
+from lmf.study.settings.profile import BASELINES, read_profile
+from lmf.study.settings.repeats import Training
+from lmf.study.settings.workspace import Workspace
 
 COMPUTED = ("architecture", "parameters", "sha256", "torch", "lmf", "name")
 """Entries of a card that saving writes anew."""

@@ -3,9 +3,9 @@
 from lmf.data.catalog import CATALOGUE
 from lmf.data.fetch import fetch
 from lmf.data.sets import ImageSet, open_set
-from lmf.study.local import mirror_of
 from lmf.study.progress import fetch_progress
-from lmf.study.workspace import Workspace
+from lmf.study.settings.local import mirror_of
+from lmf.study.settings.workspace import Workspace
 
 
 def open_fetched(name: str, place: Workspace) -> ImageSet:

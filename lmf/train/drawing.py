@@ -3,12 +3,9 @@
 import time
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from lmf.data.pairs import (
     Batch,
     Pictures,
-    Queries,
     draw_batch,
     draw_queries,
     look_up,
@@ -16,6 +13,7 @@ from lmf.data.pairs import (
     stream,
 )
 from lmf.train.config import TrainConfig
+from lmf.train.objective import Target
 from lmf.train.schedule import scale_range
 
 
@@ -24,7 +22,7 @@ class Drawn:
     """A process's part of a step's batch, what is asked of it, and the seconds that drawing took."""
 
     batch: Batch
-    target: Tensor | Queries
+    target: Target
     seconds: float
 
 
@@ -39,7 +37,7 @@ def draw(config: TrainConfig, seed: int, pictures: Pictures, step: int, rows: ra
         scales=scale_range(config, step),
         rows=rows,
     )
-    target: Tensor | Queries = batch.hr
+    target: Target = batch.hr
     if config.queries is not None:
         pixels = batch.hr.shape[-2] * batch.hr.shape[-1]
         device = batch.hr.device

@@ -3,8 +3,9 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import torch
 from lightning.fabric import Fabric
@@ -21,13 +22,12 @@ from lmf.train.fabric import share
 from lmf.train.health import Health, describe
 from lmf.train.log import Step
 from lmf.train.memory import enough_memory
+from lmf.train.objective import Target
 from lmf.train.observe import Observer, Watch
 from lmf.train.parts import Parts, assemble, resume
 from lmf.train.recorded import Pass, Recorded, why_not
 from lmf.train.schedule import learning_rate, scale_range
 from lmf.train.state import Progress
-
-T = TypeVar("T", Tensor, Queries, Tensor | Queries)
 
 log = logging.getLogger(__name__)
 
@@ -128,13 +128,14 @@ def _loop(run: Run, pictures: Pictures, folder: Path, fabric: Fabric, watch: Wat
 def _passes(parts: Parts, config: TrainConfig, fabric: Fabric) -> Pass:
     """Computes the mean loss of a batch, part by part, and its gradients."""
 
-    def compute(lr: Tensor, target: Tensor | Queries) -> Tensor:
+    def compute(lr: Tensor, target: Target) -> Tensor:
         losses = []
         for part in range(config.accumulate):
             last = part == config.accumulate - 1
             with fabric.no_backward_sync(cast(Any, parts.objective), enabled=not last):
-                some = _part(lr, part, config), _part(target, part, config)
-                loss = parts.objective(*some) / config.accumulate
+                cut = partial(_part, part=part, of=config.accumulate)
+                some = target.map(cut) if isinstance(target, Queries) else cut(target)
+                loss = parts.objective(cut(lr), some) / config.accumulate
                 fabric.backward(loss)
             losses.append(loss.detach())
         return torch.stack(losses).sum()
@@ -142,11 +143,9 @@ def _passes(parts: Parts, config: TrainConfig, fabric: Fabric) -> Pass:
     return compute
 
 
-def _part(whole: T, part: int, config: TrainConfig) -> T:
+def _part(whole: Tensor, part: int, of: int) -> Tensor:
     """One of the equal parts that a batch is computed in."""
-    if isinstance(whole, Queries):
-        return whole.map(lambda t: t.chunk(config.accumulate)[part])
-    return whole.chunk(config.accumulate)[part]
+    return whole.chunk(of)[part]
 
 
 def _recorded(
@@ -155,7 +154,6 @@ def _recorded(
     """The same as one piece, where device and options allow it; see `train.recorded`."""
     reason = why_not(config, fabric)
     if reason is None:
-        assert isinstance(drawn.target, Queries)  # or there is a reason
         log.info("forward and backward pass are replayed as a CUDA graph")
         return Recorded(compute, parts.model, drawn.batch.lr, drawn.target)
     if fabric.device.type == "cuda":

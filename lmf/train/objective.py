@@ -8,6 +8,9 @@ from lmf.model import Lmf
 from lmf.train.config import TrainConfig
 from lmf.train.perceptual import PerceptualLoss, perceptual_loss
 
+Target = Queries | Tensor
+"""What a model is to meet: some pixels of each HR crop, or the crops (B, 3, P, P) themselves."""
+
 
 class Objective(nn.Module):
     """The loss as one module: precision and data parallelism apply to what `forward` computes."""
@@ -21,11 +24,10 @@ class Objective(nn.Module):
         if config.perceptual:
             self.perceptual = perceptual_loss(config.perceptual)
 
-    def forward(self, lr: Tensor, target: Tensor | Queries) -> Tensor:
+    def forward(self, lr: Tensor, target: Target) -> Tensor:
         """Mean absolute error, plus the weighted perceptual term where there is one.
 
-        lr (B, 3, p, p) in [0, 1]; target: some pixels of each HR crop, or the crops (B, 3, P, P)
-        themselves, which are then rendered densely.
+        lr (B, 3, p, p) in [0, 1]; target: crops as a whole are rendered densely.
         """
         latents = self.model.encode(lr.contiguous(memory_format=self.layout))
         if isinstance(target, Queries):

@@ -8,7 +8,6 @@ chosen by trial, and keeps the memory of their activations, also while a validat
 import gc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 from lightning.fabric import Fabric
@@ -16,11 +15,12 @@ from torch import Tensor, nn
 
 from lmf.data.pairs import Queries
 from lmf.train.config import TrainConfig
+from lmf.train.objective import Target
 
 WARM_UP = 3
 """Passes before the recorded one: libraries take their memory and choose their kernels in them."""
 
-Pass = Callable[[Tensor, Any], Tensor]
+Pass = Callable[[Tensor, Target], Tensor]
 """Computes a loss of (lr, target), see `Objective`, and leaves its gradients in the parameters."""
 
 
@@ -44,9 +44,13 @@ def why_not(config: TrainConfig, fabric: Fabric) -> str | None:
 
 
 class Recorded:
-    """`compute`, as it was recorded with tensors like `lr` and `target`; gradients are new each time."""
+    """`compute`, as it was recorded with tensors like `lr` and `target`; gradients are new each time.
 
-    def __init__(self, compute: Pass, model: nn.Module, lr: Tensor, target: Queries) -> None:
+    target: pixels, not whole crops, here and in each call; see `why_not`.
+    """
+
+    def __init__(self, compute: Pass, model: nn.Module, lr: Tensor, target: Target) -> None:
+        assert isinstance(target, Queries)
         self._lr, self._target = lr.clone(), target.map(Tensor.clone)
         self._graph = torch.cuda.CUDAGraph()
         weights = [p for p in model.parameters() if p.requires_grad]
@@ -66,8 +70,9 @@ class Recorded:
         self._gradients = [(weight, weight.grad) for weight in weights]
         _forget(weights)
 
-    def __call__(self, lr: Tensor, target: Queries) -> Tensor:
+    def __call__(self, lr: Tensor, target: Target) -> Tensor:
         """The loss; the gradients lie where `compute` leaves them."""
+        assert isinstance(target, Queries)
         self._lr.copy_(lr)
         self._target.coord.copy_(target.coord)
         self._target.cell.copy_(target.cell)

@@ -21,6 +21,15 @@ COLUMNS = (
 WIDTH = 200
 """Columns of text where the output is no terminal."""
 
+LEGEND = (
+    "MACs are by the definition, for every HR pixel and neighbour. Paths: `gather` is the original "
+    f"algorithm, {QUERIES:,} queries at a time; `official` the same in the steps of the released "
+    f"code, up to {PASS:,} queries in one pass; `dense` our renderer in PyTorch; `native` and `triton` "
+    "our kernels. (n %) is timed on n % of the HR pixels and scaled up; ≥ marks what was timed in "
+    "smaller passes than its own, which are faster."
+)
+"""How the rows of any benchmark are to be read."""
+
 
 def say_step(done: int, total: int, what: str) -> None:
     """Progress for people, on stderr: a line per case."""
@@ -43,7 +52,7 @@ def show(bench: Bench, console: Console) -> None:
     console.print(ratios)
     for one in bench.skipped:
         console.print(skipped_line(one), highlight=False, markup=False)
-    for line in notes(bench):
+    for line in (*notes(bench), LEGEND):
         console.print(line, highlight=False, markup=False)
 
 
@@ -102,7 +111,7 @@ def skipped_line(one: Skipped) -> str:
 
 
 def notes(bench: Bench) -> Iterator[str]:
-    """Where the figures were taken, and how they are to be read."""
+    """Where the figures were taken, how often, and between which ceilings."""
     by, top = bench.provenance, bench.ceilings
     yield (
         f"{by.device}, {by.cpu}, {by.threads} threads, torch {by.torch}, lmf {by.lmf}, "
@@ -116,13 +125,6 @@ def notes(bench: Bench) -> Iterator[str]:
         f"ceilings measured in the same run: matrix product {top.matmul / 1e9:.0f} GFLOP/s, "
         f"copy {top.copy / 1e9:.1f} GB/s read and written"
         + ("; convolutions take fp32 as TF32, which is faster than that product" if by.tf32 else "")
-    )
-    yield (
-        "MACs are by the definition, for every HR pixel and neighbour. Paths: `gather` is the original "
-        f"algorithm, {QUERIES:,} queries at a time; `official` the same in the steps of the released "
-        f"code, up to {PASS:,} queries in one pass; `dense` our renderer in PyTorch; `native` and `triton` "
-        "our kernels. (n %) is timed on n % of the HR pixels and scaled up; ≥ marks what was timed in "
-        "smaller passes than its own, which are faster."
     )
 
 

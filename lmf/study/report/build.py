@@ -16,15 +16,22 @@ import pandas as pd
 
 from lmf.core.errors import DataError
 from lmf.core.files import atomic_write
-from lmf.study import layout, literature
+from lmf.study import literature
 from lmf.study.figures import DARK, LIGHT, png
-from lmf.study.profile import BASELINES
-from lmf.study.repeats import Training
 from lmf.study.report import documents
 from lmf.study.report.efficiency import write_efficiency
 from lmf.study.report.page import CropKey, Page, draw, render_page
-from lmf.study.rows import read_bytes, read_csv, read_rows
-from lmf.study.tables import ablation_table, check, difference_table, encoder_table, spread_table
+from lmf.study.settings.profile import BASELINES
+from lmf.study.settings.repeats import Training
+from lmf.study.tables import layout
+from lmf.study.tables.rows import read_bytes, read_csv, read_rows
+from lmf.study.tables.tidy import (
+    ablation_table,
+    check,
+    difference_table,
+    encoder_table,
+    spread_table,
+)
 
 CURVE = ("step", "loss", "lr", "grad_norm", "psnr_val")
 ABLATION = ("variant", "set", "scale", "psnr", "delta_psnr", "delta_low", "delta_high")

@@ -1,8 +1,8 @@
 """encoders.md, encoders.tex, ablation.md, ablation.tex: whole documents, one table per set."""
 
-from lmf.study import layout
 from lmf.study.literature import BICUBIC_TOLERANCE_DB
 from lmf.study.report.page import Page
+from lmf.study.tables import layout
 
 INTERVALS = "Brackets: 95 % bootstrap intervals over pictures (expanded percentile); differences are paired."
 COST = (

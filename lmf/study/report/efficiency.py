@@ -10,10 +10,9 @@ from pathlib import Path
 import pandas as pd
 
 from lmf.core.files import atomic_write, write_text
-from lmf.study import layout
 from lmf.study.bench.ratios import MEANING, PEAK
 from lmf.study.bench.record import Bench
-from lmf.study.bench.table import COLUMNS, cells, notes, value, where
+from lmf.study.bench.table import COLUMNS, LEGEND, cells, notes, value, where
 from lmf.study.figures import save
 from lmf.study.literature import read_published
 from lmf.study.report.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
@@ -24,6 +23,7 @@ from lmf.study.stages.efficiency import (
     read_elsewhere,
     read_timing,
 )
+from lmf.study.tables import layout
 
 SCALE = 4
 """At which, or near which, the stages are shown."""
@@ -90,6 +90,8 @@ def _document(costs: pd.DataFrame, bench: Bench | None, elsewhere: Mapping[str, 
         "with 2³⁰ multiply-adds for a G ours come closer.",
         "## Timed",
     ]
+    if benches := [one for one in (bench, *elsewhere.values()) if one is not None]:
+        parts += [LEGEND, "Ratios are of figures of one run:", _ratio_lines(benches)]
     if bench is None:
         parts.append("Not timed yet; run `dvc repro efficiency`.")
     else:
@@ -108,7 +110,6 @@ def _timed(bench: Bench, stages: Sequence[str] = ()) -> list[str]:
         *stages,
         "Ratios within this run:",
         layout.to_markdown(ratio_layout(bench)),
-        _ratio_lines(bench),
     ]
 
 
@@ -178,10 +179,10 @@ def ratio_layout(bench: Bench) -> pd.DataFrame:
     return order.fillna("").reset_index().rename_axis(columns=None)
 
 
-def _ratio_lines(bench: Bench) -> str:
-    """What the columns of `ratio_layout` are, as a list."""
-    names = dict.fromkeys(one.name for one in bench.ratios if one.name != PEAK)
-    return "\n".join(f"- {_heading(name)}: {MEANING[name]}" for name in names)
+def _ratio_lines(benches: Sequence[Bench]) -> str:
+    """What the columns of `ratio_layout` are, as a list of those that any of the benchmarks has."""
+    there = {one.name for bench in benches for one in bench.ratios} - {PEAK}
+    return "\n".join(f"- {_heading(name)}: {MEANING[name]}" for name in MEANING if name in there)
 
 
 def _heading(ratio: str) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from lmf.study.ablations import ABLATIONS
+from lmf.study.settings.ablations import ABLATIONS
 from lmf.study.statistics import FEWEST_FOR_A_TEST, sign_test_floor
-from lmf.study.tables import distinct
+from lmf.study.tables.tidy import distinct
 
 _ONE_SEED = (
     "One seed: what is said here is said of these weights. How far a second training would differ is "

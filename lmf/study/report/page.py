@@ -19,12 +19,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lmf.metrics.protocol import protocol_named
-from lmf.study import figures, layout
-from lmf.study.ablations import ABLATIONS
+from lmf.study import figures
 from lmf.study.figures import Theme
 from lmf.study.literature import BICUBIC_TOLERANCE_DB
 from lmf.study.report import findings
-from lmf.study.tables import distinct
+from lmf.study.settings.ablations import ABLATIONS
+from lmf.study.tables import layout
+from lmf.study.tables.tidy import distinct
 
 REFERENCES = {"lr": ("LR", "as pixels"), "hr": ("HR", "the original")}
 """Crops that no model made: title and note."""

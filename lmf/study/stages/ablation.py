@@ -3,10 +3,10 @@
 import pandas as pd
 
 from lmf.core.files import atomic_write
-from lmf.study.profile import Profile
-from lmf.study.rows import read_rows
-from lmf.study.tables import ablation_table
-from lmf.study.workspace import Workspace
+from lmf.study.settings.profile import Profile
+from lmf.study.settings.workspace import Workspace
+from lmf.study.tables.rows import read_rows
+from lmf.study.tables.tidy import ablation_table
 
 
 def compare(profile: Profile, ablations: list[str], place: Workspace) -> pd.DataFrame:

@@ -18,9 +18,9 @@ from lmf.study.bench.plan import SCALES, Plan, grid
 from lmf.study.bench.ratios import ratios
 from lmf.study.bench.record import Bench, read_bench, write_bench
 from lmf.study.bench.run import OnStep, run_bench
-from lmf.study.profile import Profile
-from lmf.study.rows import read_csv
-from lmf.study.workspace import Workspace
+from lmf.study.settings.profile import Profile
+from lmf.study.settings.workspace import Workspace
+from lmf.study.tables.rows import read_csv
 
 DECODER = ["head_macs", "latent_macs", "render_macs"]
 """Columns of `count_costs` that make up the decoder: all but the encoder."""

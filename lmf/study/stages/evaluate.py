@@ -8,20 +8,25 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from lmf.core.config import choose
 from lmf.core.errors import ConfigError
 from lmf.core.files import write_json
 from lmf.data.fetch import ImageSet, open_set
 from lmf.metrics.cost import latency
 from lmf.model import Lmf
-from lmf.study.evaluate import OnRow, Pair, Task, as_tensor, evaluate, make_pair
-from lmf.study.journal import Journal
-from lmf.study.profile import BASELINES, Crop, Profile
-from lmf.study.rows import write_rows
-from lmf.study.saved import Crops, save_crop
+from lmf.study.evaluate.journal import Journal
+from lmf.study.evaluate.pair import Pair, as_tensor, make_pair
+from lmf.study.evaluate.run import OnRow, Task, evaluate
+from lmf.study.evaluate.saved import Crops, save_crop
+from lmf.study.evaluate.subject import baseline_subject, model_subject
+from lmf.study.evaluate.team import ALONE, Team
 from lmf.study.sets import open_fetched
-from lmf.study.subject import baseline_subject, model_subject
-from lmf.study.team import ALONE, Team
-from lmf.study.workspace import Workspace
+from lmf.study.settings.ablations import ABLATIONS
+from lmf.study.settings.params import workspace
+from lmf.study.settings.profile import BASELINES, Crop, Profile, read_profile
+from lmf.study.settings.repeats import Training
+from lmf.study.settings.workspace import Workspace
+from lmf.study.tables.rows import write_rows
 
 SIDE = 96
 """Pixels of a detail, where the profile does not say which."""
@@ -68,6 +73,21 @@ def evaluate_model(
     write_json(place.means(name), _means(frame))
     journal.close()
     return frame
+
+
+def score_stage(
+    name: str, profile: str | None, device: torch.device, team: Team, on_row: OnRow
+) -> str:
+    """The profile's own evaluation of a variant or baseline; returns the means as text."""
+    place = workspace(profile)
+    settings = read_profile(place.profile)
+    variant = Training.named(name).variant
+    choose("model", variant, [*BASELINES, *settings.encoders, *ABLATIONS])
+    frame = evaluate_model(settings, name, place, device, team=team, on_row=on_row)
+    if frame is None:
+        return ""
+    means = frame.groupby(["set", "scale", "protocol"], sort=False)[["psnr", "ssim"]].mean()
+    return str(means.round(4).to_string())
 
 
 def test_tasks(profile: Profile, place: Workspace) -> list[Task]:

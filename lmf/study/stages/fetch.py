@@ -8,9 +8,9 @@ from lmf.core.files import write_json
 from lmf.data.catalog import data_set
 from lmf.data.fetch import fetch
 from lmf.data.progress import ProgressSink
-from lmf.study.local import mirror_of
-from lmf.study.profile import read_profile
-from lmf.study.workspace import Workspace
+from lmf.study.settings.local import mirror_of
+from lmf.study.settings.profile import read_profile
+from lmf.study.settings.workspace import Workspace
 
 
 def fetch_sets(

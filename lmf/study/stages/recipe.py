@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lmf.core.files import write_json
-from lmf.study.profile import Profile, of_variant
+from lmf.study.settings.profile import Profile, of_variant
+from lmf.study.settings.workspace import Workspace
 from lmf.study.stages.train import read_record, training_run
-from lmf.study.workspace import Workspace
 
 
 def write_recipes(profile: Profile, variants: Iterable[str], place: Workspace) -> Iterator[Path]:

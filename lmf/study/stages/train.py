@@ -19,11 +19,11 @@ from lmf.core.files import atomic_write, write_json
 from lmf.core.lock import alone
 from lmf.data.pairs import Pictures, load_pictures
 from lmf.metrics.cost import device_name
-from lmf.study.profile import Profile, model_config, of_variant
 from lmf.study.progress import fetch_progress
 from lmf.study.sets import open_fetched
+from lmf.study.settings.profile import Profile, model_config, of_variant
+from lmf.study.settings.workspace import Workspace
 from lmf.study.stages.validate import Validator
-from lmf.study.workspace import Workspace
 from lmf.train.engine import Run, Trained, train
 from lmf.train.fabric import make_fabric
 from lmf.train.health import DivergedError

@@ -15,9 +15,9 @@ from lmf.data.degrade import resize_picture
 from lmf.data.pictures import read_rgb
 from lmf.metrics.quality import psnr
 from lmf.model import Lmf
-from lmf.study.profile import Profile
 from lmf.study.sets import open_fetched
-from lmf.study.workspace import Workspace
+from lmf.study.settings.profile import Profile
+from lmf.study.settings.workspace import Workspace
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""From the rows of an evaluation to tables: `rows` are read, `tidy` tables made, `layout` prints them."""
