@@ -2,7 +2,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-# Stages call `lmf` and `python` by name; both must be the environment's.
+# Stages call `python` by name; it must be the environment's.
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
 NEW_ENOUGH = $(shell $(PYTHON) -c 'import sys; print(sys.version_info >= (3, 11, 5))' 2>/dev/null)

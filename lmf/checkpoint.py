@@ -163,8 +163,9 @@ def read_cmsr(path: Path, scale: float) -> CmsrTable:
     card, key = path.with_suffix(".json"), f"{scale:g}"
     tables = _cmsr_tables(read_card(path), card)
     if key not in tables:
+        has = ", ".join(f"x{one}" for one in tables) or "none"
         raise CheckpointError(
-            f"{card}: no CMSR table for x{key}; run `lmf cmsr build {path} --scale {key}`"
+            f"{card}: no CMSR table for x{key} (there: {has}); run `lmf cmsr build {path} --scale {key}`"
         )
     try:
         return parse(CmsrTable, tables[key], f"cmsr {key}")

@@ -142,7 +142,7 @@ class Lmf(nn.Module):
     ) -> Tensor:
         """The whole image at `size` (H, W) -> (B, 3, H, W), not clamped.
 
-        Beyond the scale `config.max_scale` the cell is held at that scale's, see `core.coords.cell_of`.
+        Beyond the scale `ModelConfig.max_scale` the cell is held at that scale's, see `core.coords.cell_of`.
         paint: paints the windows of cells, by default the fastest painter there is. Raises InputError
         for a size of no pixels, or of more than `upscale` makes by default.
         """

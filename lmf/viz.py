@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
@@ -61,11 +62,15 @@ def maps(named: Mapping[str, Tensor], columns: int = 4, label: str = "") -> Figu
 
 
 def gains(rows: "pd.DataFrame", reference: "pd.DataFrame") -> Figure:
-    """PSNR of `rows` minus `reference`, a dot per picture and a line through the means, per set."""
+    """PSNR of `rows` minus `reference`, a dot per picture and a line through the means, per set.
+
+    reference: of one model, which the label names.
+    """
     keys = ["set", "image", "scale"]
     both = rows.merge(reference[[*keys, "psnr"]], on=keys, suffixes=("", "_reference"))
     both["gain"] = both["psnr"] - both["psnr_reference"]
     sets: Sequence[str] = list(dict.fromkeys(both["set"]))
+    (other,) = reference["model"].unique()
     figure = Figure(figsize=(4.2 * len(sets), 3.2))
     for axes, name in zip(figure.subplots(1, len(sets), squeeze=False)[0], sets, strict=True):
         part = both[both["set"] == name]
@@ -75,7 +80,7 @@ def gains(rows: "pd.DataFrame", reference: "pd.DataFrame") -> Figure:
         axes.plot(mean.index, mean, "-o", color="#1f5a96", label="mean")
         axes.set_title(name, fontsize=10)
         axes.set_xlabel("scale")
-        axes.set_ylabel("PSNR gain over bicubic (dB)")
+        axes.set_ylabel(f"PSNR gain over {other} (dB)")
         axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     return figure
@@ -96,7 +101,8 @@ def lines(x: Sequence[float], named: Mapping[str, ArrayLike], xlabel: str, ylabe
 
 def _as_array(picture: Tensor | ArrayLike) -> np.ndarray:
     if isinstance(picture, Tensor):
-        planes = picture.detach().cpu().reshape(picture.shape[-3:])
-        return planes.permute(1, 2, 0).clamp(0, 1).numpy()
+        planes = picture.detach().cpu().reshape(picture.shape[-3:]).permute(1, 2, 0)
+        planes = planes / 255 if picture.dtype == torch.uint8 else planes.float()
+        return planes.clamp(0, 1).numpy()
     array = np.asarray(picture)
     return array / 255 if array.dtype == np.uint8 else array

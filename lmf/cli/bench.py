@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lmf.cli.options import DeviceOption
+from lmf.cli.options import DeviceOption, parse_size
 
 
 def bench(
@@ -23,7 +23,7 @@ def bench(
         list[float] | None,
         typer.Option("--scale", help="May be repeated.  [default: 2 4 8 12 18 30]"),
     ] = None,
-    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT.  [default: 320x180]")] = None,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the input.")] = "320x180",
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     device: DeviceOption = "auto",
     runs: Annotated[
@@ -52,22 +52,18 @@ def bench(
     """
     from rich.console import Console
 
-    from lmf.core.errors import InputError
-    from lmf.core.files import atomic_write
+    from lmf.core.files import check_place
     from lmf.deploy.device import choose_device
     from lmf.study.bench.plan import make_plan
     from lmf.study.bench.record import write_bench
     from lmf.study.bench.run import run_bench
     from lmf.study.bench.table import say_step, show
 
-    plan = make_plan(models, encoders, scales, size, precision, runs, limit, quick=quick)
+    lr_size = parse_size(size)
+    plan = make_plan(models, encoders, scales, lr_size, precision, runs, limit, quick=quick)
     chosen = choose_device(device)
-    if out.is_dir():
-        raise InputError(f"{out} is a folder; name a file, for instance {out / 'bench.json'}")
-    with atomic_write(
-        out
-    ) as temporary:  # before the work, which is in vain where nothing can be written
-        found = run_bench(plan, chosen, say_step)
-        write_bench(temporary, found)
+    check_place(out)  # before the work, which is in vain where nothing can be written
+    found = run_bench(plan, chosen, say_step)
+    write_bench(out, found)
     show(found, Console())
     typer.echo(out, err=True)

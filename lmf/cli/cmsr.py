@@ -1,4 +1,4 @@
-"""`lmf cmsr build`: tables for controllable multi-scale rendering."""
+"""`lmf cmsr`: tables for controllable multi-scale rendering, built and checked."""
 
 from typing import Annotated
 
@@ -6,10 +6,14 @@ import typer
 
 from lmf.cli.options import DeviceOption, KernelOption, ProfileOption
 
-app = typer.Typer(help="Render smooth parts of a picture coarsely: build the tables for it.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Render smooth parts of a picture coarsely: build the tables for it, and check them.",
+)
 
 
-@app.command()
+@app.command(short_help="Measure which cells may be coarse.")
 def build(
     model: Annotated[
         str, typer.Argument(help="Trained variant, released name or .safetensors file.")
@@ -33,14 +37,16 @@ def build(
     Example: lmf cmsr build no-cross-scale --scale 8 --scale 12 --scale 16
     """
     from lmf.study.cmsr.build import build_tables
-    from lmf.study.settings.params import weights_of
+    from lmf.study.settings.workspace import Workspace
+    from lmf.study.weights import weights_of
 
-    for table in build_tables(weights_of(model, profile), scales, mse, set_name, images, seed=seed):
+    weights, data = weights_of(model, profile), Workspace("").data
+    for table in build_tables(weights, scales, mse, set_name, images, seed=seed, data=data):
         steps = ", ".join(f"x{s.render_scale} up to {s.threshold:.3f}" for s in table.steps)
         typer.echo(f"x{table.scale:g} on {table.images} pictures: {steps or 'nothing coarse'}")
 
 
-@app.command()
+@app.command(short_help="Say what that loses and saves.")
 def check(
     model: Annotated[
         str, typer.Argument(help="Trained variant, released name or .safetensors file.")
@@ -59,9 +65,11 @@ def check(
 
     from lmf.deploy.device import choose_device
     from lmf.study.cmsr.check import check_tables, savings_table
-    from lmf.study.settings.params import weights_of
+    from lmf.study.settings.workspace import Workspace
+    from lmf.study.weights import weights_of
 
     chosen = choose_device(device)
-    path, found = check_tables(weights_of(model, profile), scales, set_name, chosen, kernel)
+    weights, data = weights_of(model, profile), Workspace("").data
+    path, found = check_tables(weights, scales, set_name, chosen, kernel, data=data)
     typer.echo(f"{model} on {chosen}, {torch.get_num_threads()} threads, fp32, {path} renderer")
     typer.echo(savings_table(found))

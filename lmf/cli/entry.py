@@ -90,6 +90,9 @@ def _refuse(error: Any) -> NoReturn:
     names = sorted(getattr(command, "commands", ()))
     if hasattr(error, "option_name"):
         names = [name for one in command.params for name in one.opts if name[:2] == "--"]
+    elif message.startswith("Missing argument"):
+        message = f"{message.rstrip('.')}; see `{error.ctx.command_path} --help`"
+        names = []
     elif not message.startswith("No such command"):
         names = []
     if names:

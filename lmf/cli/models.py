@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmf.cli.options import DeviceOption, KernelOption, ProfileOption
+from lmf.cli.options import DeviceOption, KernelOption, ProfileOption, parse_size
 
 
 def upscale(
@@ -49,14 +49,14 @@ def upscale(
     import torch
 
     from lmf.render.memory import MAX_PIXELS
-    from lmf.study.settings.params import weights_of
     from lmf.study.upscaling import upscale_file
+    from lmf.study.weights import weights_of
 
     line = upscale_file(
         source,
         target,
         scale,
-        size,
+        None if size is None else parse_size(size),
         weights_of(model, profile),
         device,
         cmsr=cmsr,

@@ -143,17 +143,7 @@ def report(profile: ProfileOption = None) -> None:
     from lmf.study.settings.params import read_params, workspace
     from lmf.study.settings.profile import read_profile
 
-    place, params = workspace(profile), read_params()
-    settings = read_profile(place.profile)
-    written = build_report(
-        place.profile,
-        place.results.parent,
-        place.reports.parent,
-        params.encoders(settings),
-        params.ablations(),
-        settings.base,
-        settings.scope,
-        params.repeats(settings),
-    )
+    place = workspace(profile)
+    written = build_report(place, read_profile(place.profile), read_params())
     for path in written:
         typer.echo(path)

@@ -74,10 +74,19 @@ def nearest(coord: Tensor, lr_size: tuple[int, int], side: int) -> Nearest:
     one equally far from two has the one after it in the middle.
     """
     position = [(coord[..., axis] + 1) * (n / 2) - 0.5 for axis, n in enumerate(lr_size)]
-    steps = torch.arange(side, device=coord.device)
+    return around(torch.stack(position, dim=-1), lr_size, side)
+
+
+def around(point: Tensor, lr_size: tuple[int, int], side: int) -> Nearest:
+    """See `nearest`; point: (B, Q, 2), in LR pixels of which pixel i is centred at i.
+
+    Centres are whole numbers here, and exact; as coordinates of 2,700 pixels and more they are not.
+    """
+    position = point.unbind(-1)
+    steps = torch.arange(side, device=point.device)
     first = [torch.floor(p + (TIE - side / 2)) + 1 for p in position]
     y, x = ((f[..., None] + steps).clamp(0, n - 1) for f, n in zip(first, lr_size, strict=True))
-    shape = (*coord.shape[:2], side, side)
+    shape = (*point.shape[:2], side, side)
     offset_y = (2 * (position[0][..., None] - y))[..., :, None].expand(shape)
     offset_x = (2 * (position[1][..., None] - x))[..., None, :].expand(shape)
     index = y.long()[..., :, None] * lr_size[1] + x.long()[..., None, :]

@@ -91,17 +91,21 @@ def _axis_windows(n: int, size: int, ensemble: bool, device: torch.device) -> Ax
     share.index_add_(0, low * k + low_at, 1 - fraction)
     share.index_add_(0, high * k + high_at, fraction)
     alike = bool(((offset - offset[:1]).abs() < _EXACT).all())
+
+    def there(made: Tensor) -> Tensor:
+        return made.to(device, non_blocking=True)  # a training has new windows at every step
+
     return AxisWindows(
-        offset=offset.to(torch.float32).to(device),
-        low=low.to(device),
-        high=high.to(device),
+        offset=there(offset.float()),
+        low=there(low),
+        high=there(high),
         low_start=_starts_of(low, n),
         high_start=_starts_of(high, n),
-        low_slot=(low * k + low_at).to(device),
-        high_slot=(high * k + high_at).to(device),
-        fraction=fraction.to(torch.float32).to(device),
-        start=start.int().to(device),
-        share=share.view(n, k).to(torch.float32).to(device),
+        low_slot=there(low * k + low_at),
+        high_slot=there(high * k + high_at),
+        fraction=there(fraction.float()),
+        start=there(start.int()),
+        share=there(share.view(n, k).float()),
         alike=alike,
     )
 

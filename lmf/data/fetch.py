@@ -16,11 +16,9 @@ from lmf.data.catalog import data_set
 from lmf.data.download import PATIENT, Transfer, require_space
 from lmf.data.entries import Bundled, DataSet, Manual
 from lmf.data.progress import QUIET, ProgressSink
-from lmf.data.sets import ImageSet, Record, open_set, seal, verify
+from lmf.data.sets import Record, seal, verify
 from lmf.data.store import examine, picture_paths, store
 from lmf.data.supply import Workplace, find_supply, pin_archives, pinned, tidy_archives
-
-__all__ = ["ImageSet", "Record", "Transfer", "fetch", "fetch_set", "open_set", "verify"]
 
 
 def fetch(

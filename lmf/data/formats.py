@@ -42,7 +42,9 @@ def format_for(mode: str, size: tuple[int, int], target: Path, max_memory: int |
     Image.init()
     name = Image.EXTENSION.get(target.suffix.lower())
     if name not in Image.SAVE:
-        raise InputError(f"{target}: unknown picture format {target.suffix!r}; use .png")
+        raise InputError(
+            f"{target}: unknown picture format {target.suffix!r}; use .png, .tif, .jpg or .webp"
+        )
     if name in UNFIT:
         raise InputError(f"{target}: {name} {UNFIT[name]}; use .png")
     if mode == "I;16" and name not in DEEP_FORMATS:

@@ -106,7 +106,9 @@ def open_set(name: str, root: Path = Path("data")) -> ImageSet:
     own = name == "custom" or (name not in CATALOGUE and folder.is_dir())
     entry = None if own else data_set(name)
     if not folder.is_dir():
-        custom = "run `dvc repro`; before it `lmf use-images DIR`, for a folder of yours"
+        custom = (
+            "`dvc repro data.dvc` brings it, from samples/ or where `lmf use-images` pointed it"
+        )
         remedy = f"run `lmf fetch {name}`" if entry else custom
         raise DataError(f"{folder} is missing: {remedy}")
     paths = picture_paths(folder)

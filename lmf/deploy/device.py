@@ -27,5 +27,6 @@ def choose_device(name: str = "auto") -> torch.device:
         valid = "auto, cpu, cuda, cuda:N, mps"
         raise ConfigError(f"unknown device {name!r}; valid: {valid}") from error
     if (device.index or 0) >= found:
-        raise ResourceError(f"device {name} is not there ({found} of its kind found); use cpu")
+        counted = f"{found} found" if found else "none of its kind found"
+        raise ResourceError(f"device {name} is not there ({counted}); use --device cpu")
     return device

@@ -45,11 +45,6 @@ class Macs:
         """As executed."""
         return self.encoder + self.head + self.latent + self.render
 
-    @property
-    def total_by_query(self) -> int:
-        """As the papers count."""
-        return self.encoder + self.head + self.latent + self.render_by_query
-
 
 def count_macs(config: ModelConfig, lr_size: tuple[int, int], size: tuple[int, int]) -> Macs:
     """Multiply-adds that a model of this architecture needs from `lr_size` (h, w) to `size` (H, W)."""

@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from lmf.core.bundle import ContextCode, FeatureCode
-from lmf.core.coords import pixel_centres
-from lmf.core.ensemble import nearest, pick
+from lmf.core.ensemble import Nearest, around, nearest, pick
 from lmf.heads.basis import FeatureBasis
 from lmf.nets.mlp import Mlp
 
@@ -77,7 +76,11 @@ class LocalAttention(nn.Module):
 
         pixels: code of all LR pixels, its leading dimensions (B, h, w) flattened to one.
         """
-        near = nearest(coord, lr_size, self.side)
+        return self._read(pixels, lr_size, nearest(coord, lr_size, self.side), cell)
+
+    def _read(
+        self, pixels: ContextCode, lr_size: tuple[int, int], near: Nearest, cell: Tensor
+    ) -> Tensor:
         code = pixels.map(lambda t: pick(t, near.index, lr_size))
         offset = near.offset.to(code.feature.dtype)
         return self(code, offset, cell[:, :, None].expand_as(offset))
@@ -91,12 +94,12 @@ class LocalAttention(nn.Module):
         rows are wanted; `cell` and the result have these alone.
         """
         batch, h, w = code.grid
-        coord = pixel_centres(h, w, cell.device).view(h, w, 2)[rows].flatten(0, 1)
-        coord = coord.expand(batch, -1, -1)
+        axes = torch.arange(h, device=cell.device)[rows], torch.arange(w, device=cell.device)
+        centres = torch.cartesian_prod(*axes).float().expand(batch, -1, -1)
         pixels = code.map(lambda t: t.flatten(0, 2))
         some = max(1, chunk // (batch * self.floats))
         parts = [
-            self.at(pixels, (h, w), c, s)
-            for c, s in zip(coord.split(some, 1), cell.flatten(1, 2).split(some, 1), strict=True)
+            self._read(pixels, (h, w), around(c, (h, w), self.side), s)
+            for c, s in zip(centres.split(some, 1), cell.flatten(1, 2).split(some, 1), strict=True)
         ]
         return torch.cat(parts, dim=1).unflatten(1, (-1, w))

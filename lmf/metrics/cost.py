@@ -2,12 +2,12 @@
 
 import copy
 import platform
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -83,7 +83,7 @@ def latency(
             synchronise(device)
             if run >= warm_up:
                 seconds.append(time.perf_counter() - start)
-    q25, median, q75 = statistics.quantiles(seconds, n=4)
+    q25, median, q75 = map(float, np.percentile(seconds, (25, 50, 75)))
     return Latency(
         median, q25, q75, runs, lr_size, scale, f"fp32{coarse(device)}",
         torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),

@@ -1,9 +1,10 @@
 """Peak memory of a computation: what it takes above its weights and its input.
 
-CPU   the high-water mark of a fresh process's resident memory: after the computation minus before
-      it, when weights, input and a first small run are behind it. It holds everything: tensors, work
-      space of the libraries, and what the allocator did not give back in between. A process of its
-      own, for the mark never falls: earlier work would hide later work.
+CPU   the high-water mark of a fresh process's resident memory, minus what is resident before the
+      computation, when weights, input and a first small run are behind it. It holds everything:
+      tensors, work space of the libraries, and what the allocator did not give back in between. Linux
+      begins the mark anew where it is told to; elsewhere it never falls, and what the first small run
+      gave back counts only as far as the computation goes beyond it.
 CUDA  PyTorch's `max_memory_allocated`, minus what was allocated before.
 """
 
@@ -69,11 +70,19 @@ def _report(prepare: Callable[[], Run], sender: Connection) -> None:
     """In the child: send the bytes, or the exception that stopped it."""
     try:
         run = prepare()
-        before = high_water()
+        before = _begin_mark()
         run()
         sender.send(high_water() - before)
     except Exception as error:
         sender.send(error)
+
+
+def _begin_mark() -> int:
+    """Let the high-water mark begin at what is resident now, where Linux is there to do so; the mark."""
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():
+        clear.write_text("5", encoding="ascii")
+    return high_water()
 
 
 def high_water() -> int:

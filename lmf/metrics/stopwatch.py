@@ -54,7 +54,7 @@ class Stopwatch:
     def _now(self) -> Mark:
         if self._device.type == "cuda":
             event = torch.cuda.Event(enable_timing=True)
-            event.record()
+            event.record(torch.cuda.current_stream(self._device))
             return event
         synchronise(self._device)
         return time.perf_counter()

@@ -60,14 +60,6 @@ class CrossScaleAttention(nn.Module):
             found = found + self._attend(query, self.key(small), self.value(small), scale)
         return feature + self.out(found)
 
-    def attention_map(self, feature: Tensor, pixel: tuple[int, int], scale: int) -> Tensor:
-        """(B, h', w') global attention of one LR pixel (row, column) at one scale, for pictures."""
-        small = functional.avg_pool2d(feature, scale, ceil_mode=True, count_include_pad=False)
-        query = self.query(feature)[:, :, pixel[0], pixel[1]] * self.config.softmax_scale
-        logits = torch.einsum("bc,bchw->bhw", query, self.key(small))
-        weights = (logits / self.config.channels**0.5).flatten(1).softmax(-1)
-        return weights.view_as(logits)
-
     def _attend(self, query: Tensor, key: Tensor, value: Tensor, scale: int) -> Tensor:
         h, w = query.shape[-2:]
         window = self.config.window

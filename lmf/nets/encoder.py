@@ -37,7 +37,7 @@ class Encoder(nn.Module):
         """Held per LR pixel at the widest point of a forward pass without gradients.
 
         A count of the activations that are alive together, with the copies that convolutions make;
-        measured peaks on a CPU are within a fifth of it.
+        resident peaks on a CPU are 0.9 to 1.5 times that, the more so the smaller the image.
         """
 
     @abstractmethod

@@ -157,7 +157,7 @@ class SwinIr(Encoder):
     def floats(self) -> int:
         """A block's tokens, q, k, v and MLP; the biases of all pairs of a window's pixels."""
         config = self.config
-        return 11 * config.embed + 3 * config.heads * config.window**2 // 2
+        return 11 * config.embed + 3 * config.heads * config.window**2
 
     def forward(self, x: Tensor, convolve: Convolve = convolve) -> Tensor:
         """(B, 3, h, w) in [-1, 1] -> (B, out_channels, h, w)."""

@@ -9,6 +9,7 @@ from functools import cache
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module
 
 from lmf.core import compiled
 from lmf.core.errors import ConfigError
@@ -58,6 +59,16 @@ def fastest(like: Tensor) -> Convolve:
     return convolve if why_not(like) else winograd
 
 
+def computes_some(*modules: nn.Module) -> bool:
+    """Whether C computes any convolution of modules that are called with `winograd`."""
+    return any(
+        type(layer) is nn.Conv2d and fits(layer) and not _is_watched(layer)
+        for part in modules
+        if part._compiled_call_impl is None  # a compiler keeps all of them
+        for layer in part.modules()
+    )
+
+
 def winograd(
     layer: nn.Module,
     x: Tensor,
@@ -104,8 +115,10 @@ def winograd(
 
 
 def _is_watched(layer: nn.Module) -> bool:
-    """Whether something asked to be called with the layer, which only PyTorch's own call does."""
-    return bool(layer._forward_hooks or layer._forward_pre_hooks)
+    """Whether something asked to be called with the layer, or instead of it: PyTorch's own call does."""
+    hooks = layer._forward_hooks or layer._forward_pre_hooks
+    everywhere = module._global_forward_hooks or module._global_forward_pre_hooks
+    return bool(hooks or everywhere or "forward" in vars(layer))
 
 
 def fits(layer: nn.Conv2d) -> bool:

@@ -20,7 +20,7 @@ from lmf.heads.basis import Basis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.gather import pixel_rows
-from lmf.render.result import Rows, assemble
+from lmf.render.result import Rows
 from lmf.render.window import Painter, Windows, render_windows
 
 BAND = 1 << 11
@@ -45,28 +45,6 @@ class LinePainter(Protocol):
         self, windows: Windows, grid: tuple[int, int, int], axis: AxisWindows
     ) -> Tensor:
         """Windows of a grid (B, rows, w) of cells, with those along x -> (B, 3, rows Ky, W)."""
-
-
-def render_image(
-    cells: CellSource,
-    basis: Basis | LocalAttention,
-    mlp: ModulatedMlp,
-    size: tuple[int, int],
-    cell: Tensor,
-    *,
-    ensemble: bool,
-    chunk: int | None = None,
-    dtype: torch.dtype | None = None,
-    paint: Painter | None = None,
-) -> Tensor:
-    """The whole (H, W) image, without the LR image; equals `gather` at all pixel centres.
-
-    See `render_rows`. Returns (B, 3, H, W).
-    """
-    rows = render_rows(
-        cells, basis, mlp, size, cell, ensemble=ensemble, chunk=chunk, dtype=dtype, paint=paint
-    )
-    return assemble(rows, size[0])
 
 
 def render_rows(

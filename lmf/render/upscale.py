@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lmf.core.bundle import Cells, Latents, LazyCells
 from lmf.core.errors import ResourceError
 from lmf.core.memory import ran_out
 from lmf.heads.head import Head
 from lmf.nets.convolution import Convolve, convolve
-from lmf.nets.winograd import fastest
+from lmf.nets.winograd import computes_some, fastest
 from lmf.render.memory import Footprint, check_output, fit
 from lmf.render.options import Options
 from lmf.render.renderer import Renderer
@@ -37,6 +37,8 @@ class Encoding(Protocol):
 class Model(Encoding, Protocol):
     """What upscaling asks of a model."""
 
+    @property
+    def encoder(self) -> nn.Module: ...
     def cell(self, image: Tensor, size: tuple[int, int]) -> Tensor: ...
     def footprint(
         self, image: Tensor, size: tuple[int, int], *, streamed: bool = False
@@ -93,8 +95,8 @@ class Stream(Iterator[Rows]):
             self._painted = model.renderer.choose(options)
         half = options.dtype == torch.bfloat16
         self._encoding: Encoding = Half(model) if half else model
-        self._in_c = options.kernel in ("auto", "native") and not half
-        self._convolve: Convolve = convolve
+        self._may_use_c = options.kernel in ("auto", "native") and not half
+        self._in_c = False
         self._plan = model.footprint(image, size, streamed=streamed)
         self._cells: LazyCells | TiledCells | None = None
         self._rows = fit(self._start, self._plan, options.max_memory)
@@ -127,7 +129,7 @@ class Stream(Iterator[Rows]):
             saved=one.saved,
             tiles=tiles,
             overlap=self._cells.overlap if isinstance(self._cells, TiledCells) else 1.0,
-            convolutions="torch" if self._convolve is convolve else "native",
+            convolutions="native" if self._in_c else "torch",
         )
 
     def _start(self, side: int, first: int) -> Iterator[Rows]:
@@ -135,8 +137,9 @@ class Stream(Iterator[Rows]):
         self._cells = None  # what a larger side has left
         model, image, size = self._model, self._image, self.size
         cell, paint = model.cell(image, size), self._painted.painter
-        self._convolve = fastest(image) if self._in_c else convolve  # as it is where rows are made
-        self._cells = encoded(self._encoding, image, cell, side, self._plan, self._convolve)
+        how = fastest(image) if self._may_use_c else convolve  # as it is where rows are made
+        self._in_c = how is not convolve and computes_some(model.encoder, model.head)
+        self._cells = encoded(self._encoding, image, cell, side, self._plan, how)
         yield from model.renderer.rows(self._cells, image, size, cell, paint=paint, first=first)
 
 

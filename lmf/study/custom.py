@@ -11,16 +11,21 @@ from lmf.data.sets import check_stems
 from lmf.data.store import pictures_in
 from lmf.study.evaluate.pair import SMALLEST_LR
 from lmf.study.settings.params import read_params
-from lmf.study.settings.profile import read_profile, read_yaml
+from lmf.study.settings.profile import read_profile
+from lmf.study.settings.workspace import repository
+from lmf.study.settings.yaml_files import read_yaml
 
 
-def use_images(folder: Path, root: Path = Path()) -> str:
+def use_images(folder: Path, root: Path | None = None) -> str:
     """Make `folder` the source of data/custom; returns a line that says so.
+
+    root: of the repository, by default the one around the working directory.
 
     Raises:
         DataError: the folder is missing, holds no picture, or two of one name. InputError: a picture is
             unreadable.
     """
+    root = repository() if root is None else root
     if not folder.is_dir():
         if folder.is_file():
             raise DataError(f"{folder} is a file; name the folder that holds it")

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lmf.core.errors import LmfError
+from lmf.study.settings.workspace import repository
 
 STUDY_PACKAGES = ("lightning", "dvc", "papermill", "jupyterlab", "pandas", "scikit-image")
 
@@ -25,8 +26,9 @@ class Finding:
     text: str
 
 
-def examine(root: Path = Path()) -> Iterator[Finding]:
+def examine(root: Path | None = None) -> Iterator[Finding]:
     """Look at interpreter, packages, devices, disk and profile, one after the other."""
+    root = repository() if root is None else root
     new = sys.version_info >= (3, 11)
     yield Finding("python", new, f"{platform.python_version()} ({sys.executable})")
     yield from _torch()
@@ -39,7 +41,7 @@ def examine(root: Path = Path()) -> Iterator[Finding]:
     study = (root / "params.yaml").is_file()
     free = shutil.disk_usage(root).free / 1e9
     needed = "quick needs 1, paper about 20; upscaling none"
-    yield Finding("disk", free > 2 or (False if study else None), f"{free:.0f} GB free; {needed}")
+    yield Finding("disk", free > 1 or (False if study else None), f"{free:.0f} GB free; {needed}")
     if study:
         yield _profile(root)
     else:

@@ -58,7 +58,7 @@ def gain(
 ) -> Figure:
     """PSNR gain over bicubic against scale, one series per model, 95 % intervals over pictures.
 
-    differences: one set of `tables.difference_table`. order: all variants of the study, so that one
+    differences: one set of `tables.tidy.difference_table`. order: all variants of the study, so that one
     variant has one colour in all figures.
     """
     scales = sorted(differences["scale"].unique())
@@ -75,7 +75,7 @@ def gain(
                 elinewidth=1.1,
                 markersize=4.5,
             )
-        _zero_line(axes, theme, "bicubic")
+        _level(axes, theme, "bicubic")
         axes.set_xticks(range(len(scales)), [f"×{scale:g}" for scale in scales])
         axes.set(xlabel="scale", ylabel="PSNR gain over bicubic (dB)")
         legend(figure, len(models))
@@ -87,7 +87,7 @@ def ablation(
 ) -> Figure:
     """PSNR difference to the full model per scale, one bar per ablation, paired 95 % intervals.
 
-    table: one set of `tables.ablation_table`; the full model's own rows (no delta) are left out.
+    table: one set of `tables.tidy.ablation_table`; the full model's own rows (no delta) are left out.
     order: as in `gain`.
     """
     table = table[table["delta_psnr"].notna()]
@@ -106,7 +106,7 @@ def ablation(
                 error_kw={"ecolor": theme.ink, "elinewidth": 1.0},
                 label=variant,
             )
-        _zero_line(axes, theme, "full model")
+        _level(axes, theme, "full model")
         axes.set_xticks(range(len(scales)), [f"×{scale:g}" for scale in scales])
         axes.set(xlabel="scale", ylabel="PSNR, ablation − full (dB)")
         legend(figure, len(variants))
@@ -114,9 +114,16 @@ def ablation(
 
 
 def training(
-    curves: Mapping[str, pd.DataFrame], column: str, ylabel: str, theme: Theme = LIGHT
+    curves: Mapping[str, pd.DataFrame],
+    column: str,
+    ylabel: str,
+    theme: Theme = LIGHT,
+    bicubic: float | None = None,
 ) -> Figure:
-    """A column of the training logs against step, one line per variant, the loss as a running mean."""
+    """A column of the training logs against step, one line per variant, the loss as a running mean.
+
+    bicubic: what interpolation reaches, as a line across.
+    """
     with canvas(theme) as (figure, axes):
         tops = []
         for variant, curve in curves.items():
@@ -130,6 +137,8 @@ def training(
             axes.plot(known["step"], values, **style_, markersize=4, linewidth=1.3)
         if column == "loss" and tops:
             axes.set_ylim(0, 1.15 * max(tops))  # the first steps would flatten all the rest
+        if bicubic is not None:
+            _level(axes, theme, "bicubic", bicubic)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         axes.set(xlabel="optimiser step", ylabel=ylabel)
@@ -230,11 +239,11 @@ def _reach(rows: pd.DataFrame, middle: str, low: str, high: str) -> NDArray[np.f
     return np.maximum(reach, 0)  # equal differences: their mean is rounded past the interval
 
 
-def _zero_line(axes: Axes, theme: Theme, label: str) -> None:
-    axes.axhline(0, color=theme.ink, linewidth=1.0, zorder=1)
+def _level(axes: Axes, theme: Theme, label: str, at: float = 0) -> None:
+    axes.axhline(at, color=theme.ink, linewidth=1.0, zorder=1)
     axes.annotate(
         label,
-        (1, 0),
+        (1, at),
         xycoords=("axes fraction", "data"),
         xytext=(3, 0),
         textcoords="offset points",

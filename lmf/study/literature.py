@@ -10,9 +10,9 @@ from importlib.resources import files
 import numpy as np
 import pandas as pd
 
-BICUBIC = "bicubic"
+from lmf.study.settings.profile import BICUBIC
 
-ENCODERS = {
+PUBLISHED_ENCODERS = {
     "-": BICUBIC,
     "EDSR-b": "edsr-baseline",
     "RDN": "rdn",
@@ -40,7 +40,7 @@ def read_seed() -> pd.DataFrame:
 def published_table(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Published figures beside ours, only where set, scale, protocol and LR source are the same.
 
-    table: of `tables.encoder_table`. Columns: set, scale, metric, method, encoder, published, model,
+    table: of `tables.tidy.encoder_table`. Columns: set, scale, metric, method, encoder, published, model,
     ours, difference, verdict, protocol, source. Empty if nothing coincides. Models are judged only on
     sets where our bicubic meets the published one.
     """
@@ -51,7 +51,7 @@ def published_table(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
         value_name="ours",
     )
     theirs = published.drop(columns="protocol").rename(columns={"same_as": "protocol"})
-    theirs = theirs.assign(model=theirs["encoder"].map(ENCODERS))
+    theirs = theirs.assign(model=theirs["encoder"].map(PUBLISHED_ENCODERS))
     keys = ["model", "set", "scale", "protocol", "lr_source", "metric"]
     both = theirs.merge(ours, on=keys).rename(columns={"value": "published"})
     both["difference"] = both["ours"] - both["published"]
@@ -68,7 +68,7 @@ def published_table(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFram
 def unchecked_sets(table: pd.DataFrame, published: pd.DataFrame) -> list[str]:
     """Sets with published bicubic figures, none of which ours can be held against.
 
-    table: of `tables.encoder_table`. So it is where LR pictures are not the published ones.
+    table: of `tables.tidy.encoder_table`. So it is where LR pictures are not the published ones.
     """
     known = set(published.loc[published["method"] == "Bicubic", "set"])
     beside = published_table(table, published)
@@ -86,7 +86,7 @@ def seed_table(
     """The seed's figures beside published bicubic and, where measured, ours: all PSNR at x4.
 
     The seed states no scale. x4 is the most lenient of 2, 3 and 4: bicubic is lowest there.
-    table, ablation: of `tables`; `base` is what the seed calls the full model.
+    table, ablation: of `tables.tidy`; `base` is what the seed calls the full model.
     Columns: those of seed.csv, bicubic, seed_minus_bicubic, ours (dB, parameters).
     """
     known = published[(published["method"] == "Bicubic") & (published["metric"] == "PSNR")]

@@ -1,7 +1,5 @@
 """`lmf upscale`: one picture file to another."""
 
-import re
-import reprlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,7 +28,7 @@ def upscale_file(
     source: Path,
     target: Path,
     scale: float | None,
-    size: str | None,
+    size: tuple[int, int] | None,
     weights: Path,
     device: str,
     *,
@@ -42,7 +40,8 @@ def upscale_file(
 ) -> str:
     """Enlarge `source` into `target`; returns a line that says what was done, how and where.
 
-    cmsr: render smooth parts coarsely, by the table that the weights' card has for `scale`.
+    size: (H, W) instead of a scale. cmsr: render smooth parts coarsely, by the table that the weights'
+    card has for `scale`.
     max_memory: bytes above the weights and the source; beyond them the picture is enlarged in tiles.
     PNG and TIFF are written row by row, so that a picture may be larger. max_pixels, dtype, kernel:
     see `Lmf.upscale`.
@@ -54,12 +53,13 @@ def upscale_file(
         ResourceError: device or disk say no; `target` is a folder.
     """
     check_no_folder(target)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InputError(f"{target} is the picture itself: name another file to write")
     if (size is None) == (scale is None):
         raise InputError("give one of --scale and --size")
-    wanted = parse_size(size) if size is not None else None
     picture = open_picture(source)
     mode = output_mode(picture, f"{source}:")
-    output = target_size((picture.height, picture.width), wanted, scale)
+    output = target_size((picture.height, picture.width), size, scale)
     _check_larger(output, picture, source)
     check_output(output, max_pixels)
     name = format_for(mode, output, target, max_memory)
@@ -129,15 +129,3 @@ def _how(rendering: Rendering, dtype: torch.dtype | None) -> str:
     note = f" (not the kernel: {rendering.note})" if rendering.note else ""
     encoder = ", native convolutions" if rendering.convolutions == "native" else ""
     return f"{rendering.path} renderer{by}{kind}{note}{tiles}{share}{encoder}"
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """ "WIDTHxHEIGHT" -> (H, W). Raises InputError for anything else, or sides of no pixel."""
-    found = re.fullmatch(r"([0-9]{1,9})[xX]([0-9]{1,9})", text)
-    if not found:
-        shown = reprlib.repr(text)  # of no more than 30 characters
-        raise InputError(f"--size {shown}: write WIDTHxHEIGHT, for instance 1920x1080")
-    width, height = map(int, found.groups())
-    if not (width and height):
-        raise InputError(f"--size {text} has no pixels: use at least 1x1")
-    return height, width

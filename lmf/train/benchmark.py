@@ -30,7 +30,7 @@ SLOW = 1e-7
 class TrainingSpeed:
     """Median over `steps` steps, and what the machine would be able to do.
 
-    data_share: of a step, spent on drawing its batch. busy: of a step, in which a GPU computes; None on
+    data_share: of a step, in which Python drew its batch. busy: of a step, in which a GPU computes; None on
     a CPU. flops: of a step's products and convolutions, forward and backward; drawing has none.
     peak: those per second of one large matrix product in the same precision. by_kernel: why the passes
     are not replayed as a CUDA graph; None if they are.

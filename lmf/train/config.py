@@ -7,6 +7,9 @@ from typing import Literal
 from lmf.core.config import Config, require
 from lmf.core.errors import ConfigError
 
+VGG_URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+"""Where torchvision's weights are published; the name ends in the start of the file's SHA-256."""
+
 VGG_SIDE = 16
 """Pixels that the last block of VGG-19 needs: four times it is halved before."""
 
@@ -55,7 +58,8 @@ class TrainConfig(Config):
     precision: "fp32", or autocast to "bf16" or, with a loss scaler and on a GPU, "fp16".
     accumulate: parts that a batch is computed in, one after the other: less memory, same result.
     checkpoint: recompute the encoder's activations in the backward pass: less memory, more time.
-    channels_last: memory layout of the convolutions. compile: the encoder, by torch.compile.
+    channels_last: memory layout of the convolutions; a CPU has it in any case. compile: the
+    encoder, by torch.compile.
     perceptual: a second term of the loss. log_every, validate_every, save_every: in
     steps, independent of each other.
     """

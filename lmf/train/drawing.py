@@ -19,7 +19,10 @@ from lmf.train.schedule import scale_range
 
 @dataclass(frozen=True)
 class Drawn:
-    """A process's part of a step's batch, what is asked of it, and the seconds that drawing took."""
+    """A process's part of a step's batch, what is asked of it, and the seconds that drawing took.
+
+    seconds: of a GPU those in which Python started its kernels; they run while others do.
+    """
 
     batch: Batch
     target: Target

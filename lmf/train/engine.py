@@ -52,7 +52,7 @@ class Run:
     validation: Mapping[str, Any] = field(default_factory=dict)
 
     def describe(self) -> dict[str, Any]:
-        """Plain values, for the resume check and the card."""
+        """Plain values, which a resumed run must have, too."""
         return {
             "model": plain(self.model),
             "train": plain(self.train),
@@ -179,5 +179,5 @@ def _update(parts: Parts, taken: Step, config: TrainConfig) -> None:
     if taken.finite or config.precision == "fp16":
         parts.optimizer.step()
     if taken.finite:
-        parts.average.update_parameters(parts.model)
+        parts.average.follow(parts.model)
     parts.optimizer.zero_grad()

@@ -8,6 +8,7 @@ import torch
 from lightning.fabric import Fabric
 from lightning.fabric.plugins import MixedPrecision
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.strategies.ddp import DDPStrategy
 
 from lmf.core.errors import ConfigError, ResourceError
 from lmf.train.config import TrainConfig
@@ -57,7 +58,7 @@ def make_fabric(device: torch.device, precision: str) -> Fabric:
         accelerator=device.type,
         devices=here,
         num_nodes=processes // here,
-        strategy="ddp",
+        strategy=DDPStrategy(broadcast_buffers=False),  # all of them are constants
         plugins=plugins,
     )
     fabric.launch()

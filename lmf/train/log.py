@@ -86,7 +86,7 @@ def _line(cells: Iterable[object]) -> str:
     return ",".join(map(str, cells)) + "\n"
 
 
-class Stopwatch:
+class StepClock:
     """Measures a training between two rows of its log.
 
     path: file that the rows are appended to. done: steps that the run has behind it. Later rows of
@@ -113,7 +113,7 @@ class Stopwatch:
             round(seconds, 3),
             round(self._steps / seconds, 3),
             round(self._drawing / seconds, 4),
-            round(peak_memory(self.device) / 1e6, 1),
+            round(memory_so_far(self.device) / 1e6, 1),
         )
         self._append(row)
         self.restart()
@@ -138,7 +138,7 @@ class Stopwatch:
         self._since, self._steps, self._drawing = time.perf_counter(), 0, 0.0
 
 
-def peak_memory(device: torch.device) -> int:
+def memory_so_far(device: torch.device) -> int:
     """Largest memory so far in bytes: what torch allocated on a GPU, `high_water` elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)

@@ -9,7 +9,7 @@ from lightning.fabric import Fabric
 
 from lmf.model import Lmf
 from lmf.train.config import TrainConfig
-from lmf.train.log import Step, Stopwatch, learning_row, write_learning
+from lmf.train.log import Step, StepClock, learning_row, write_learning
 from lmf.train.state import Progress
 
 
@@ -39,7 +39,7 @@ class Observer:
         self.first = fabric.is_global_zero
         self.steepest = progress.steepest
         speed = watch.speed if self.first else None
-        self.clock = Stopwatch(speed, fabric.device, progress.step)
+        self.clock = StepClock(speed, fabric.device, progress.step)
 
     @property
     def last_psnr(self) -> float | None:

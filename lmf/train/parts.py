@@ -9,11 +9,11 @@ from typing import Any, cast
 import torch
 from lightning.fabric import Fabric
 from torch import distributed
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lmf.architecture import ModelConfig
 from lmf.core.errors import CheckpointError
 from lmf.model import Lmf
+from lmf.train.average import Average
 from lmf.train.config import TrainConfig
 from lmf.train.objective import Objective
 from lmf.train.start import initial_model
@@ -28,13 +28,13 @@ class Parts:
 
     model: Lmf
     objective: Objective
-    average: AveragedModel
+    average: Average
     optimizer: torch.optim.Optimizer
 
     @property
     def averaged(self) -> Lmf:
         """The averaged weights as a model."""
-        return cast(Lmf, self.average.module)
+        return self.average.module
 
     def save(self, folder: Path, run: Mapping[str, Any], progress: Progress) -> None:
         """Write the state of the run that `run` describes; see `train.state`."""
@@ -47,11 +47,7 @@ def assemble(described: ModelConfig, config: TrainConfig, seed: int, fabric: Fab
     model = initial_model(described)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(config.ema))
-    average.to(fabric.device)
-    average.n_averaged = (
-        average.n_averaged.cpu()
-    )  # compared at every step, where a GPU would be waited for
+    average = Average(model, config.ema, fabric.device)
     model.encoder.checkpointing = config.checkpoint
     if config.compile:
         model.encoder.compile()

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 from lmf.checkpoint import read_tensors
 from lmf.core.errors import CheckpointError, ConfigError
 from lmf.core.unpickle import read_pth
-from lmf.train.config import PerceptualConfig
-from lmf.train.vgg import URL
+from lmf.train.config import VGG_URL, PerceptualConfig
 
 BLOCKS = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
 """VGG-19, configuration E: channels and convolutions of each block, max-pooling between blocks."""
@@ -87,6 +86,8 @@ def perceptual_loss(config: PerceptualConfig) -> PerceptualLoss:
     wanted = network.features.state_dict(prefix="features.")
     for name, tensor in wanted.items():
         if not isinstance(found, dict) or getattr(found.get(name), "shape", None) != tensor.shape:
-            raise CheckpointError(f"{path}: {name} is missing or misshapen; download {URL} again")
+            raise CheckpointError(
+                f"{path}: {name} is missing or misshapen; download {VGG_URL} again"
+            )
     network.load_state_dict({name: found[name] for name in wanted})
     return PerceptualLoss(network)

@@ -9,10 +9,7 @@ from lmf.core.files import sha256
 from lmf.data.download import PATIENT, Transfer, download
 from lmf.data.entries import Archive
 from lmf.data.progress import QUIET, ProgressSink
-from lmf.train.config import PerceptualConfig
-
-URL = "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
-"""Where torchvision's weights are published; the name ends in the start of the file's SHA-256."""
+from lmf.train.config import VGG_URL, PerceptualConfig
 
 MEGABYTES = 575
 """Size of that file, about: torchvision states 548.1 MB of 2**20 bytes."""
@@ -36,7 +33,7 @@ def bring_weights(
         expected = _expected(config)
         if expected is None:
             raise ConfigError(
-                f"perceptual.weights is {config.weights}: say perceptual.sha256 of it, or use {URL}"
+                f"perceptual.weights is {config.weights}: say perceptual.sha256 of it, or use {VGG_URL}"
             )
         path = place_of(config, folder)
         if not path.is_file():
@@ -55,16 +52,16 @@ def check_weights(config: PerceptualConfig) -> PerceptualConfig:
     path, expected = Path(config.weights), _expected(config)
     if not path.is_file():
         raise CheckpointError(
-            f"{path}: no VGG-19 weights; bring them there from {URL}, or write that address in the "
+            f"{path}: no VGG-19 weights; bring them there from {VGG_URL}, or write that address in the "
             "file's place"
         )
     digest = sha256(path)
     if expected is None and path.suffix != ".safetensors":
-        raise CheckpointError(f"{path}: say perceptual.sha256 of it, or take the file {URL}")
+        raise CheckpointError(f"{path}: say perceptual.sha256 of it, or take the file {VGG_URL}")
     if expected is not None and not digest.startswith(expected):
         raise CheckpointError(
             f"{path}: its SHA-256 {digest} is not the published, {expected}...; delete it and "
-            f"download {URL}"
+            f"download {VGG_URL}"
         )
     return dataclasses.replace(config, sha256=digest)
 

@@ -29,7 +29,8 @@ from lmf.core.errors import DataError, ResourceError
 from lmf.data import mirror as mirrors
 from lmf.data.catalog import data_set
 from lmf.data.entries import Bundled
-from lmf.data.fetch import fetch, fetch_set, open_set, verify
+from lmf.data.fetch import fetch, fetch_set
+from lmf.data.sets import open_set, verify
 
 
 @pytest.mark.parametrize("inside", ["some", "benchmark/Some", "SOME", "."])

@@ -9,7 +9,8 @@ from small_sets import COUNT, HR, LAID_OUT, NOWHERE, X2, entry_at, picture, put
 from lmf.core.errors import ConfigError, DataError
 from lmf.data.catalog import CATALOGUE, data_set
 from lmf.data.entries import Bundled
-from lmf.data.fetch import fetch_set, open_set, verify
+from lmf.data.fetch import fetch_set
+from lmf.data.sets import open_set, verify
 
 ARCHIVES = [archive for entry in CATALOGUE.values() for archive in entry.archives]
 SETS = "photos-train photos-test bsds400 set5 set14 b100 urban100 manga109 div2k-train div2k-valid"
@@ -146,7 +147,5 @@ def test_an_own_folder_without_pictures_is_refused(files, tmp_path):
 
 
 def test_a_missing_own_folder_says_what_to_do(tmp_path):
-    with pytest.raises(
-        DataError, match=r"custom is missing: run `dvc repro`; before it `lmf use-images DIR`"
-    ):
+    with pytest.raises(DataError, match=r"custom is missing: `dvc repro data\.dvc` brings it"):
         open_set("custom", tmp_path)

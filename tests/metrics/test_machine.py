@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lmf.core.errors import LmfError, ResourceError
+from lmf.metrics.cost import latency
 from lmf.metrics.machine import Ceilings, best, measure_ceilings
 from lmf.metrics.memory import peak_memory
 from lmf.metrics.stopwatch import Stopwatch
@@ -66,3 +67,19 @@ def test_peak_memory_is_that_of_the_computation():
     with pytest.raises(ResourceError, match="more than 0 s"):
         peak_memory(partial(allocate, 1), CPU, 0)
     assert hog.sum() == hog.numel()
+
+
+def give_back(megabytes: int):
+    """Memory that a first run takes and gives back, before as much is taken again."""
+    torch.ones(megabytes << 18)
+    return partial(torch.ones, megabytes << 18)
+
+
+@pytest.mark.slow
+def test_what_a_first_run_gave_back_is_counted_when_it_is_taken_again():
+    assert 60e6 < peak_memory(partial(give_back, 64), CPU, 60) < 90e6
+
+
+def test_one_run_has_quartiles():
+    timed = latency(lambda image, scale: image, (4, 5), 2, device=CPU, runs=1)
+    assert timed.q25_s == timed.median_s == timed.q75_s

@@ -114,23 +114,6 @@ def test_gradients_are_finite_through_masked_windows():
         assert torch.isfinite(tensor.grad).all()
 
 
-@pytest.mark.parametrize("scale", [2, 3])
-def test_attention_map_is_the_softmax_of_the_equation(scale):
-    module, feature = attention(softmax_scale=2.0), torch.randn(2, 6, 7, 10)
-    with torch.no_grad():
-        found = module.attention_map(feature, (4, 9), scale)
-        small = average(feature, scale)
-        query, key = module.query(feature)[:, :, 4, 9], module.key(small)
-        for image in range(2):
-            logits = torch.tensor(
-                [[2 * query[image] @ key[image, :, y, x] / 5**0.5 for x in range(key.shape[3])]
-                 for y in range(key.shape[2])]
-            )  # fmt: skip
-            expected = logits.exp() / logits.exp().sum()
-            torch.testing.assert_close(found[image], expected, atol=1e-6, rtol=1e-4)
-    torch.testing.assert_close(found.sum((1, 2)), torch.ones(2))
-
-
 def test_number_of_scores_grows_linearly_with_the_pixels(monkeypatch):
     """Each pixel is compared with (2 x window / s)^2 keys, whatever the map's size."""
     seen = []

@@ -213,6 +213,12 @@ def test_an_upscaled_image_is_the_same():
     assert (fast.convolutions, plain.convolutions) == ("native", "torch")
 
 
+def test_an_image_without_any_such_convolution_says_so():
+    """SwinIR's 180 channels are no multiple of what registers hold, and LIIF's head has none."""
+    model = create_model("lm-liif", encoder="swinir").eval()
+    assert model.upscale(torch.rand(1, 3, 8, 8), scale=2).convolutions == "torch"
+
+
 def test_where_it_cannot_run():
     x = torch.rand(1, 32, 4, 4)
     assert why_not(x) == "gradients are recorded"
@@ -237,6 +243,13 @@ def test_who_watches_a_layer_is_called():
     seen = []
     layer.register_forward_hook(lambda module, given, result: seen.append(result))
     assert torch.equal(winograd(layer, x), seen[0])
+
+
+@torch.no_grad()
+def test_who_takes_the_place_of_a_layer_is_called():
+    layer, x, _ = make((1, 32, 32, 4, 4))
+    layer.forward = lambda image: image * 0
+    assert not winograd(layer, x).any()
 
 
 @torch.no_grad()

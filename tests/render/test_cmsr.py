@@ -148,7 +148,9 @@ def test_tables_come_back_from_the_card(model, tmp_path):
     write_cmsr(path, [second])
     assert read_cmsr(path, 8) == first
     assert read_cmsr(path, 12.5) == second
-    with pytest.raises(CheckpointError, match=r"no CMSR table for x4; run `lmf cmsr build"):
+    with pytest.raises(
+        CheckpointError, match=r"no CMSR table for x4 \(there: x12\.5, x8\); run `lmf cmsr b"
+    ):
         read_cmsr(path, 4)
 
 
@@ -221,4 +223,4 @@ def test_candidates_leave_something_to_save():
     assert candidates(8) == (1, 2, 3, 4)
     assert candidates(1.5) == ()
     with pytest.raises(ConfigError, match=r"scale 1\.5 leaves nothing"):
-        build_tables(None, [1.5], 2e-5, "photos-train", 1)
+        build_tables(None, [1.5], 2e-5, "photos-train", 1, data=None)

@@ -5,12 +5,13 @@ import shutil
 
 import pytest
 import torch
+from whole_image import render_image
 
 from lmf.core import compiled
 from lmf.core.errors import ConfigError
 from lmf.render.cmsr import CmsrStep, CmsrTable, intensity
 from lmf.render.cmsr_painter import CmsrLinePainter, CmsrPainter, cmsr_painter
-from lmf.render.dense import dense_painter, render_image
+from lmf.render.dense import dense_painter
 from lmf.render.kernels import native
 
 pytestmark = pytest.mark.skipif(

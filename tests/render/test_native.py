@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from whole_image import render_image
 
 from lmf.core import compiled
 from lmf.core.compiled import CompilationError
 from lmf.core.errors import ConfigError
 from lmf.model import create_model
-from lmf.render.dense import render_image
 from lmf.render.kernels import native
 from lmf.render.window import Windows
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from whole_image import render_image
 
 from lmf import reference
 from lmf.core.coords import cell_of, pixel_centres
 from lmf.core.windows import axis_windows
-from lmf.render.dense import render_image
 
 FAMILIES = ["liif", "lte", "lm-liif", "lm-lte"]
 VARIANTS = [

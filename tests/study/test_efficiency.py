@@ -92,13 +92,11 @@ def test_latent_modulation_saves_at_every_scale(costs):
 
 def test_report_shows_counts_and_timing(bench, costs, tmp_path):
     place = Workspace("x", tmp_path)
-    assert [path.name for path in write_efficiency(place.reports, place.results)] == [
-        "efficiency.md"
-    ]
+    assert [path.name for path in write_efficiency(place)] == ["efficiency.md"]
     place.results.mkdir(parents=True)
     costs.to_csv(place.costs, index=False)
     write_bench(place.timing("efficiency"), bench)
-    written = write_efficiency(place.reports, place.results)
+    written = write_efficiency(place)
     assert {path.name for path in written} == {
         "efficiency.md", "efficiency.csv", "efficiency.png", "efficiency-stages.png",
     }  # fmt: skip
@@ -115,7 +113,7 @@ def test_report_shows_counts_and_timing(bench, costs, tmp_path):
     assert len(table) == len(costs) + len(bench.rows)
     place.costs.write_text("model\nlte\n")
     with pytest.raises(DataError, match="no column encoder"):
-        write_efficiency(place.reports, place.results)
+        write_efficiency(place)
 
 
 def test_report_shows_benchmarks_of_other_machines_under_their_names(bench, costs, tmp_path):
@@ -124,7 +122,7 @@ def test_report_shows_benchmarks_of_other_machines_under_their_names(bench, cost
     costs.to_csv(place.costs, index=False)
     by = replace(bench.provenance, device="A GPU", cudnn_tf32=True)
     write_bench(place.timing("bench-other"), replace(bench, provenance=by))
-    write_efficiency(place.reports, place.results)
+    write_efficiency(place)
     text = (place.reports / "efficiency.md").read_text(encoding="utf-8")
     before, section = text.split("## Timed by `lmf bench`: bench-other")
     assert "Not timed yet" in before

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import lmf
 from lmf.cli import app
-from lmf.core.errors import CheckpointError, ConfigError
+from lmf.core.errors import ConfigError
 from lmf.study.release import release
 from lmf.study.stages.train import is_trained
 
@@ -44,6 +44,8 @@ def test_a_variant_loads_by_its_new_name_and_the_card_says_what_it_scores(place)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, trained.state_dict()[name].half().float())
     card = json.loads(path.with_suffix(".json").read_text())
+    assert card["source_sha256"] == json.loads(place.card("no-position").read_text())["sha256"]
+    assert {row["lr_source"] for row in card["results"]} == {"pillow-bicubic"}
     assert (card["name"], card["variant"], card["dtype"]) == ("mine", "no-position", "fp16")
     scales = profile_of(place).scales
     assert [(row["set"], row["scale"]) for row in card["results"]] == [("own", s) for s in scales]
@@ -71,6 +73,10 @@ def test_what_cannot_be_released_leaves_nothing(place):
             put("no-position", name)
     with pytest.raises(ConfigError, match="use letters, digits and hyphens"):
         put("no-position", "my/model")
-    with pytest.raises(CheckpointError, match=r"rdn\.safetensors"):
+    with pytest.raises(
+        ConfigError, match="rdn is not trained in profile small: run `lmf train rdn"
+    ):
         put("rdn", "mine")
+    with pytest.raises(ConfigError, match="unknown model 'rnd', did you mean rdn"):
+        put("rnd", "mine")
     assert not Path("weights").exists()

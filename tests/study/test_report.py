@@ -8,18 +8,23 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from places import ROOT
 
 from lmf.core.errors import DataError
 from lmf.study import figures
-from lmf.study.report.build import build_report, read_rows
+from lmf.study.report.build import build_report
+from lmf.study.settings.params import Params
+from lmf.study.settings.profile import read_profile
+from lmf.study.settings.workspace import Workspace
 from lmf.study.tables.layout import to_csv
-from lmf.study.tables.rows import COLUMNS
+from lmf.study.tables.rows import COLUMNS, read_rows
 from lmf.study.tables.tidy import ablation_table
 
 ENCODERS = ["edsr-baseline", "rdn"]
 ABLATIONS = ["no-position"]
-VARIANTS = [*ENCODERS, *ABLATIONS]
+VARIANTS = (*ENCODERS, *ABLATIONS)
 MODELS = ["bicubic", "bilinear", *VARIANTS]
+PROFILE = read_profile("quick", ROOT)
 LEVEL = {"bilinear": -0.5, "edsr-baseline": 0.5, "rdn": 0.25, "no-position": 0.375}
 SETS = {"photos-test": ["astronaut", "chelsea", "coffee", "rocket"], "custom": ["zone-plate"]}
 CROP = "photos-test-coffee-x2.7.png"
@@ -52,7 +57,9 @@ def write_results(folder: Path, level: dict[str, float] = LEVEL) -> Path:
         path = folder / "quick" / "crops" / column / CROP
         path.parent.mkdir(parents=True)
         Image.fromarray(noise.integers(0, 255, (12, 12, 3), dtype=np.uint8)).save(path)
-    table = ablation_table(read_rows(folder / "quick", MODELS), "edsr-baseline", ABLATIONS)
+    table = ablation_table(
+        read_rows(Workspace("quick", folder.parent), MODELS), "edsr-baseline", ABLATIONS
+    )
     (folder / "quick" / "ablation.csv").write_text(to_csv(table))
     return folder
 
@@ -67,6 +74,7 @@ def write_variant(folder: Path, variant: str) -> None:
         "name": variant, "profile": "quick", "architecture": {"encoder": "edsr-small"},
         "parameters": 12345, "steps": 650, "seed": 0, "device": "a CPU", "torch": "2.13.0",
         "data": {"set": "photos-train", "images": 14, "tree_sha256": "78" * 32}, "lmf": "0.1.0",
+        "metrics": {"psnr_validation_bicubic": 28.0},
         "sha256": provenance(variant)["weights_sha256"], "licence": "Apache-2.0",
     }  # fmt: skip
     (folder / "weights" / f"{variant}.json").write_text(json.dumps(card))
@@ -83,16 +91,17 @@ def write_timing(folder: Path, seconds: float) -> None:
     (folder / "quick" / "timing" / "rdn.json").write_text(json.dumps(timing))
 
 
-def build(results: Path, reports: Path) -> dict[str, bytes]:
-    """Files of the report by name."""
-    written = build_report("quick", results, reports, ENCODERS, ABLATIONS, "edsr-baseline")
-    return {path.relative_to(reports / "quick").as_posix(): path.read_bytes() for path in written}
+def build(results: Path, *more: str) -> dict[str, bytes]:
+    """Files of the report by name; more: further variants."""
+    place = Workspace("quick", results.parent)
+    written = build_report(place, PROFILE, Params("quick", (), VARIANTS + more))
+    return {path.relative_to(place.reports).as_posix(): path.read_bytes() for path in written}
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("report")
-    return build(write_results(folder / "results"), folder / "reports")
+    return build(write_results(folder / "results"))
 
 
 @pytest.fixture
@@ -112,7 +121,7 @@ def test_every_file_is_there(report):
 
 def test_equal_results_give_equal_bytes_and_seconds_stay_out(report, results, tmp_path):
     write_timing(results, 1.25)
-    again = build(results, tmp_path / "reports")
+    again = build(results)
     changed = {name for name in report if report[name] != again[name]}
     assert changed == {"timing.md", "timing.js"}
     assert "1.25 s" in again["timing.js"].decode()
@@ -167,7 +176,7 @@ def test_each_number_of_a_table_is_in_the_csv(report):
 
 def test_below_bicubic_is_said_loudly(tmp_path):
     results = write_results(tmp_path / "results", LEVEL | {"rdn": -0.25})
-    files = build(results, tmp_path / "reports")
+    files = build(results)
     page = files["index.html"].decode()
     alarm = page[page.index("Read this first") :].split("</div>")[0]
     assert "rdn lies below bicubic interpolation: photos-test ×2" in alarm
@@ -186,7 +195,7 @@ def test_a_missing_file_is_named_with_the_command(results, tmp_path, name):
     path = results / "quick" / name
     path.unlink()
     with pytest.raises(DataError) as error:
-        build(results, tmp_path / "reports")
+        build(results)
     assert str(path) in str(error.value)
     assert "dvc repro" in str(error.value)
     assert "\n" not in str(error.value)
@@ -212,19 +221,20 @@ def test_results_that_do_not_belong_together_are_refused(
     path = results / "quick" / name
     path.write_text(path.read_text().replace(old, new))
     with pytest.raises(DataError, match=message):
-        build(results, tmp_path / "reports")
+        build(results)
 
 
 def test_another_profile_is_refused(results, tmp_path):
     (results / "quick").rename(results / "study")
     with pytest.raises(DataError, match="rows are of profile quick, not study"):
-        build_report("study", results, tmp_path, ENCODERS, ABLATIONS, "edsr-baseline")
+        build_report(Workspace("study", tmp_path), PROFILE, Params("study", (), VARIANTS))
 
 
 def test_a_study_without_ablations_has_no_such_section(results, tmp_path):
     (results / "quick" / "ablation.csv").unlink()
-    build_report("quick", results, tmp_path, ENCODERS, [], "edsr-baseline")
-    page = (tmp_path / "quick" / "index.html").read_text()
+    place = Workspace("quick", tmp_path)
+    build_report(place, PROFILE, Params("quick", (), tuple(ENCODERS)))
+    page = (place.reports / "index.html").read_text()
     assert 'id="ablation"' not in page
     assert 'id="encoders"' in page
 
@@ -243,22 +253,21 @@ def write_repeat(results: Path, name: str, seed: int, louder: float) -> None:
 
 def test_other_seeds_say_how_far_chance_goes(report, results, tmp_path):
     write_repeat(results, "rdn-seed1", 1, 0.125)
-    made = ("quick", results, tmp_path, ENCODERS, ABLATIONS, "edsr-baseline", "", ["rdn-seed1"])
-    build_report(*made)
+    files = build(results, "rdn-seed1")
     said = "Trained twice with different seeds, rdn moves by up to 0.12 dB on photos-test"
     for name in ("encoders.md", "ablation.md", "encoders.tex", "index.html"):
-        text = (tmp_path / "quick" / name).read_text()
+        text = files[name].decode()
         assert "One seed" in report[name].decode()
         assert "One seed" not in text
         assert said in text
-    table = (tmp_path / "quick" / "encoders.md").read_text()
+    table = files["encoders.md"].decode()
     assert re.search(r"\| rdn +\| photos-test +\| +2 \| +31\.2\d … 31\.3\d \|", table)
     assert "rdn-seed1" not in table
     write_repeat(results, "rdn-seed1", 1, 0.0)
     card = results / "quick" / "weights" / "rdn-seed1.json"
     card.write_text(card.read_text().replace("5" * 64, "6" * 64))
     with pytest.raises(DataError, match=r"rdn-seed1\.csv: not of the weights"):
-        build_report(*made)
+        build(results, "rdn-seed1")
 
 
 def test_equal_differences_whose_mean_is_rounded_past_the_interval_are_drawn():

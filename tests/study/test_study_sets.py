@@ -1,6 +1,7 @@
 """Sets as the stages of a study open them, and where the study is."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,16 @@ from places import ROOT
 from small_studies import profile_of, small_study
 
 from lmf.core.errors import DataError
+from lmf.data.progress import QUIET
+from lmf.study.custom import use_images
+from lmf.study.doctor import examine
 from lmf.study.sets import open_fetched
 from lmf.study.settings.local import mirror_of
 from lmf.study.settings.params import read_params
 from lmf.study.settings.profile import Scoring, read_profile
 from lmf.study.settings.workspace import Workspace
 from lmf.study.stages.evaluate import evaluate_model
+from lmf.study.stages.fetch import fetch_sets
 
 
 def test_pictures_are_fetched_again_where_only_their_record_is(tmp_path, capfd):
@@ -30,6 +35,26 @@ def test_pictures_are_fetched_again_where_only_their_record_is(tmp_path, capfd):
     assert "fetching them again" in capfd.readouterr().err
     open_fetched("photos-test", place)
     assert "fetching" not in capfd.readouterr().err
+    place.record("photos-test").write_text('{"tree_sha256": "0"}')
+    with pytest.raises(
+        DataError, match=r"photos-test: not the pictures that .*photos-test\.json rec"
+    ):
+        open_fetched("photos-test", place)
+
+
+def test_commands_work_on_the_study_from_any_folder_within_it(tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    for name in ("params.yaml", "dvc.yaml", "data.dvc"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "er")
+    fetch_sets(["photos-test"], "quick", None, False, QUIET)
+    assert (tmp_path / "data/photos-test/HR").is_dir()
+    assert (tmp_path / "data/records/quick/photos-test.json").is_file()
+    assert "data.dvc now imports" in use_images(ROOT / "samples")
+    assert str(ROOT / "samples") in (tmp_path / "data.dvc").read_text()
+    assert {one.subject: one.good for one in examine()}["profile"]
+    assert list((tmp_path / "deep").rglob("*")) == [tmp_path / "deep" / "er"]
 
 
 def test_the_study_is_found_from_any_folder_within_it(tmp_path, monkeypatch):

@@ -6,9 +6,11 @@ import pytest
 import torch
 from lightning.fabric import Fabric
 from small_runs import CONFIG, MODEL, Killed, noise, run_training
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from lmf.core.errors import CheckpointError, InputError, ResourceError
 from lmf.data.pairs import Pictures, draw_batch, load_pictures, step_seed, stream
+from lmf.train.average import Average
 from lmf.train.fabric import _Mixed
 from lmf.train.health import DivergedError
 from lmf.train.objective import Objective
@@ -193,3 +195,18 @@ def test_a_picture_smaller_than_the_patch_is_named(tmp_path):
     Image.new("RGB", (30, 9)).save(tmp_path / "thin.png")
     with pytest.raises(InputError, match=r"thin\.png: 30x9 is smaller than the 24-pixel"):
         load_pictures([tmp_path / "thin.png"], torch.device("cpu"), smallest=24)
+
+
+def test_the_average_is_torchs():
+    torch.manual_seed(0)
+    model = initial_model(MODEL)
+    ours = Average(model, 0.9, torch.device("cpu"))
+    theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
+    for _ in range(3):
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(torch.randn_like(weight))
+        ours.follow(model)
+        theirs.update_parameters(model)
+        for name, tensor in theirs.module.state_dict().items():
+            assert torch.equal(ours.module.state_dict()[name], tensor), name

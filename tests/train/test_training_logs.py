@@ -15,7 +15,7 @@ from lmf.core.errors import ResourceError
 from lmf.metrics.memory import high_water
 from lmf.train import log
 from lmf.train.engine import Run, train
-from lmf.train.log import COLUMNS, Stopwatch, read_speed
+from lmf.train.log import COLUMNS, StepClock, read_speed
 from lmf.train.observe import Watch
 
 HEADER = ",".join(COLUMNS)
@@ -81,7 +81,7 @@ def test_a_resumed_run_times_no_step_twice(tmp_path, die_at):
 
 def test_the_memory_of_a_row_is_the_high_water_mark():
     before = high_water()
-    row = Stopwatch(None, torch.device("cpu")).lap(1)
+    row = StepClock(None, torch.device("cpu")).lap(1)
     assert 0 < before / 1e6 <= row.memory_mb + 0.1 <= high_water() / 1e6 + 0.2
 
 
@@ -89,7 +89,7 @@ def test_windows_which_has_no_high_water_mark_can_train(monkeypatch):
     monkeypatch.setitem(sys.modules, "resource", None)  # importing it fails, as there
     monkeypatch.setattr(sys, "platform", "win32")
     there = runpy.run_path(log.__file__)
-    assert there["Stopwatch"](None, torch.device("cpu")).lap(1).memory_mb == 0
+    assert there["StepClock"](None, torch.device("cpu")).lap(1).memory_mb == 0
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,16 @@ def test_a_disk_that_fills_up_names_the_log_and_the_next_run_goes_on(small_disk)
     (disk / "ballast").write_bytes(bytes(60_000))
     path, cpu = disk / "speed.csv", torch.device("cpu")
 
-    def tick(clock: Stopwatch, step: int) -> None:
+    def tick(clock: StepClock, step: int) -> None:
         clock.drew(0.0)
         clock.lap(step)
 
-    clock = Stopwatch(path, cpu)
+    clock = StepClock(path, cpu)
     tick(clock, 1)
     with pytest.raises(
         ResourceError, match=r"speed\.csv: writing failed \(No space left on device\)"
     ):
         list(map(partial(tick, clock), range(2, 10_000)))
     (disk / "ballast").unlink()
-    tick(Stopwatch(path, cpu, done=10), 11)
+    tick(StepClock(path, cpu, done=10), 11)
     assert steps_of(path) == list(range(1, 12))

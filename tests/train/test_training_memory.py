@@ -27,7 +27,7 @@ def full(*arguments, **options):
         (stage, "load_pictures"),
         (stage, "Validator"),
         (parts, "initial_model"),
-        (parts, "AveragedModel"),
+        (parts, "Average"),
         (Fabric, "setup"),
         (drawing, "draw_batch"),
         (Objective, "forward"),

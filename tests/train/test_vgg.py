@@ -11,9 +11,9 @@ from small_studies import small_study, train_small
 
 from lmf.core.errors import CheckpointError, ConfigError, DataError
 from lmf.study.settings.ablations import ABLATIONS
-from lmf.train.config import PerceptualConfig
+from lmf.train.config import VGG_URL, PerceptualConfig
 from lmf.train.perceptual import Vgg19Features
-from lmf.train.vgg import URL, bring_weights, check_weights
+from lmf.train.vgg import bring_weights, check_weights
 
 BODY = bytes(range(256)) * 8000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -41,7 +41,7 @@ def test_an_address_is_downloaded_once_and_its_digest_told(server, tmp_path):
 
 
 def test_the_published_address_is_torchvisions():
-    assert URL == "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
+    assert VGG_URL == "https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"
 
 
 @pytest.mark.parametrize(

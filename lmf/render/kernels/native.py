@@ -8,6 +8,7 @@ fallback, and the test.
 """
 
 import ctypes
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -95,8 +96,8 @@ def painter(
         square = first.weight.new_zeros(WIDTH, WIDTH)
         begin = first.weight.T if isinstance(basis, FourierBasis) else square
         return NativePainter(
-            basis,
-            first,
+            deepcopy(basis),
+            deepcopy(first),
             torch.stack([begin, *(layer.weight.T for layer in rest)]),
             torch.stack([first.bias, *(layer.bias for layer in rest)]),
             last.weight.detach().clone(),

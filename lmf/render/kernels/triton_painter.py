@@ -111,7 +111,7 @@ def painter(
 def _phase(basis: FourierBasis | FeatureBasis, like: Tensor) -> Tensor:
     """(WIDTH / 2, 2): what turns a cell into the phases of waves; zeros where there are none."""
     if isinstance(basis, FourierBasis) and basis.phase is not None:
-        return basis.phase.weight.detach().float()
+        return basis.phase.weight.detach().float().clone()
     return like.new_zeros(WIDTH // 2, 2, dtype=torch.float32)
 
 

@@ -1,6 +1,5 @@
 """Parameters and multiply-adds of one case; the same on every machine."""
 
-import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
@@ -80,7 +79,7 @@ def _definition(macs: Macs) -> Count:
 @lru_cache(maxsize=8)
 def _shapes(model: str, encoder: str) -> Lmf:
     """The model without its numbers."""
-    return copy.deepcopy(create_model(model, encoder=encoder)).to("meta")
+    return create_model(model, encoder=encoder).to("meta")
 
 
 @lru_cache(maxsize=8)

@@ -12,7 +12,6 @@ from lmf.metrics.cost import LR_SIZE
 from lmf.nets.encoders import ENCODERS
 from lmf.render.kernels import Kernel
 from lmf.render.memory import MAX_PIXELS
-from lmf.study.upscaling import parse_size
 
 SCALES = (2.0, 4.0, 8.0, 12.0, 18.0, 30.0)
 """The paper's: its curves go from 2 to 30."""
@@ -129,7 +128,7 @@ def make_plan(
     models: Iterable[str] | None = None,
     encoders: Iterable[str] | None = None,
     scales: Iterable[float] | None = None,
-    size: str | None = None,
+    size: tuple[int, int] = LR_SIZE,
     precision: str = "fp32",
     runs: int | None = None,
     limit: float | None = None,
@@ -138,20 +137,19 @@ def make_plan(
 ) -> Plan:
     """The plan that options ask for: all of the paper's comparison, a part of it, or the quick one.
 
-    size: "WIDTHxHEIGHT". Raises ConfigError or InputError for anything that makes no sense.
+    size: (h, w) of the LR image. Raises ConfigError for anything that makes no sense.
     """
     if precision not in ("fp32", "bf16"):
         raise ConfigError(f"unknown precision {precision!r}; valid: fp32, bf16")
     half: Precision = "bf16" if precision == "bf16" else "fp32"
     if quick:
-        if models or encoders or scales or size:
+        if models or encoders or scales or size != LR_SIZE:
             raise ConfigError(
                 "--quick has cases of its own; leave out model, encoder, scale and size"
             )
         plan = quick_plan(half)
     else:
-        lr_size = parse_size(size) if size is not None else LR_SIZE
-        timed = grid(models or MODELS, encoders or ("edsr-baseline",), scales or SCALES, lr_size)
+        timed = grid(models or MODELS, encoders or ("edsr-baseline",), scales or SCALES, size)
         plan = Plan(timed, tuple(case for case in timed if case.path == "dense"), half)
     if limit is not None:  # what one asks for is for all of it
         plan = replace(plan, limit=limit, spend=None)

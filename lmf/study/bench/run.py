@@ -45,8 +45,7 @@ def run_bench(
     origin = provenance(plan, device)
     ceilings = measure_ceilings(device, plan.precision)
     work = _Work(plan, device, on_step, skipped=list(plan.left_out))
-    for key, cases in groupby(plan.timed, lambda c: (c.model, c.encoder, c.input)):
-        del key
+    for _, cases in groupby(plan.timed, lambda c: (c.model, c.encoder, c.input)):
         work.time(list(cases))
     for case in plan.memory:
         work.peak(case)

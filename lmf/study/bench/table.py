@@ -117,8 +117,8 @@ def notes(bench: Bench) -> Iterator[str]:
         f"{by.device}, {by.cpu}, {by.threads} threads, torch {by.torch}, lmf {by.lmf}, "
         f"{by.precision}, batch 1, seed {by.seed}, {by.weights} weights. Seconds are the median "
         f"[quartiles] of at most {by.runs} runs after a first that warms up; a case whose first run takes "
-        "too long for a second has that one alone. Left out is what would take more than "
-        f"{by.limit:g} s"
+        "too long for a second has that one alone. Left out is what, by a run on a small corner of "
+        f"the input, would take more than {by.limit:g} s; seconds marked (n %) are scaled up and may be more"
         + ("." if by.spend is None else f"; runs are repeated for {by.spend:g} s.")
     )
     yield (

@@ -1,7 +1,7 @@
 """`lmf cmsr build`: measure on pictures how coarsely which cells may be rendered."""
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,10 +30,9 @@ def build_tables(
     images: int,
     *,
     seed: int = 0,
-    root: Path = Path(),
-    on_picture: Callable[[], None] = lambda: None,
+    data: Path,
 ) -> list[CmsrTable]:
-    """Measure one table per scale on pictures of a set, and write them into the card of `weights`.
+    """Measure one table per scale on pictures of a set in `data`, and write them into the card of `weights`.
 
     mse: see `lmf.render.cmsr_meter.fit_steps`. images: at most so many of the set, drawn by `seed`.
 
@@ -43,7 +42,7 @@ def build_tables(
     """
     _check(scales, mse, images)
     model = load_model(weights)
-    pictures = open_set(set_name, root / "data")
+    pictures = open_set(set_name, data)
     chosen = sorted(
         random.Random(seed).sample(range(len(pictures.hr)), min(images, len(pictures.hr)))
     )
@@ -53,7 +52,6 @@ def build_tables(
         meter = CmsrMeter(_painter(model), candidates(scale))
         for index in chosen:
             _measure(model, meter, pictures, index, scale)
-            on_picture()
         errors = {r: torch.cat(parts) for r, parts in meter.errors.items()}
         tables.append(replace(table, steps=fit_steps(torch.cat(meter.m), errors, mse)))
     write_cmsr(weights, tables)

@@ -1,6 +1,6 @@
 """`lmf cmsr check`: what a model's CMSR tables cost in dB and save in time, measured in one run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -45,22 +45,25 @@ def check_tables(
     device: torch.device,
     kernel: Kernel = "auto",
     *,
-    root: Path = Path(),
-    on_picture: Callable[[], None] = lambda: None,
+    data: Path,
 ) -> tuple[str, list[Saving]]:
-    """Enlarge every picture of a set fully and by CMSR; returns which renderer painted, and the savings.
+    """Enlarge every picture of a set in `data` fully and by CMSR.
+
+    Returns which renderer painted, and the savings.
 
     Raises:
         CheckpointError: the card has no table for a scale. DataError: the set is missing.
     """
     tables = [read_cmsr(weights, scale) for scale in scales]
-    model, pictures = load_model(weights).to(device), open_set(set_name, root / "data")
+    model, pictures = (
+        load_model(weights).to(device),
+        open_set(set_name, data),
+    )
     path, found = model.renderer.choose(Options(kernel=kernel)).path, []
     for table in tables:
         for index in range(len(pictures.hr)):
             pair = make_pair(pictures, index, table.scale)
             found.append(_compare(model, pair, table, Stopwatch(device), device, kernel))
-            on_picture()
     return path, found
 
 

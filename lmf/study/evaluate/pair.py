@@ -11,8 +11,8 @@ from torch import Tensor
 
 from lmf.core.errors import InputError
 from lmf.data.degrade import KERNEL, resize_picture
-from lmf.data.fetch import ImageSet
 from lmf.data.pictures import read_rgb
+from lmf.data.sets import ImageSet
 
 SMALLEST_LR = 8
 """LR pixels a side below which a picture is not scored: the border would be all of it."""

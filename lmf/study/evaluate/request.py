@@ -12,7 +12,7 @@ from lmf.checkpoint import OFFICIAL, released_names
 from lmf.core.errors import ConfigError
 from lmf.core.files import check_place
 from lmf.data.catalog import protocol_of
-from lmf.data.fetch import open_set
+from lmf.data.sets import open_set
 from lmf.metrics.protocol import protocol_named
 from lmf.study.evaluate.journal import Journal
 from lmf.study.evaluate.run import OnRow, Task, evaluate
@@ -20,11 +20,11 @@ from lmf.study.evaluate.saved import NOTHING, Whole
 from lmf.study.evaluate.subject import Subject, baseline_subject, model_subject
 from lmf.study.evaluate.summary import summary
 from lmf.study.evaluate.team import Team
-from lmf.study.settings.params import weights_of, workspace
-from lmf.study.settings.profile import BASELINES, read_profile
+from lmf.study.settings.params import workspace
+from lmf.study.settings.profile import BASELINES, BICUBIC, read_profile
 from lmf.study.tables.rows import write_rows
+from lmf.study.weights import weights_of
 
-BICUBIC = BASELINES[0]
 SCALES = (2.0, 3.0, 4.0)
 
 
@@ -65,7 +65,7 @@ def score(
     journals = {one: Journal(out.with_name(f".{out.name}.{one}")) for one in (BICUBIC, name)}
     frames: list[pd.DataFrame] = []
     for one in dict.fromkeys([name, BICUBIC]):
-        this = subject if one == name else baseline_subject(BICUBIC, "", device)
+        this = subject if one == name else baseline_subject(BICUBIC, "")
         frame = evaluate(
             this.upscale,
             this.facts,
@@ -118,7 +118,7 @@ def _csv(out: Path) -> Path:
 
 def _subject(model: str, profile: str | None, device: torch.device) -> Subject:
     if model in BASELINES:
-        return baseline_subject(model, "", device)
+        return baseline_subject(model, "")
     path = weights_of(model, profile)
     if path.stem in BASELINES:
         raise ConfigError(

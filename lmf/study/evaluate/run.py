@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lmf.core.errors import DataError
-from lmf.data.fetch import ImageSet
+from lmf.data.sets import ImageSet
 from lmf.metrics.quality import scores
 from lmf.study.evaluate.journal import Facts, Journal, Key, Row
 from lmf.study.evaluate.pair import Pair, as_tensor, make_pair

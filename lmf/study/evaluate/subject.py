@@ -13,7 +13,15 @@ from torch import Tensor
 from lmf.checkpoint import OFFICIAL, load_model, read_card
 from lmf.core.files import sha256
 from lmf.data.degrade import resize_picture
-from lmf.metrics.cost import LR_SIZE, SCALE, coarse, device_name, multiply_adds, parameters
+from lmf.metrics.cost import (
+    LR_SIZE,
+    SCALE,
+    coarse,
+    cpu_name,
+    device_name,
+    multiply_adds,
+    parameters,
+)
 from lmf.model import Lmf
 from lmf.study.evaluate.journal import Facts
 from lmf.study.evaluate.pair import as_tensor
@@ -31,8 +39,8 @@ class Subject:
     model: Lmf | None
 
 
-def baseline_subject(kernel: str, profile: str, device: torch.device) -> Subject:
-    """Pillow's "bicubic" or "bilinear"."""
+def baseline_subject(kernel: str, profile: str) -> Subject:
+    """Pillow's "bicubic" or "bilinear", which a processor computes."""
     facts = Facts(
         model=kernel,
         profile=profile,
@@ -41,7 +49,7 @@ def baseline_subject(kernel: str, profile: str, device: torch.device) -> Subject
         weights_sha256=None,
         params=None,
         macs_g=None,
-        device=device_name(device),
+        device=cpu_name(),
         torch=torch.__version__,
         lmf=version("lmf"),
     )

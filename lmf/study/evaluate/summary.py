@@ -4,7 +4,8 @@ import pandas as pd
 
 from lmf.architecture import ModelConfig
 from lmf.metrics.protocol import protocol_named
-from lmf.study.literature import read_published
+from lmf.study.literature import PUBLISHED_ENCODERS, read_published
+from lmf.study.settings.profile import BICUBIC
 from lmf.study.tables.layout import method_name, number, to_markdown
 
 METHODS = {"liif": "LIIF", "lte": "LTE"}
@@ -12,7 +13,8 @@ METHODS = {"liif": "LIIF", "lte": "LTE"}
 OTHER_LR = (
     "* from other LR files than these rows: MATLAB's bicubic and Pillow's differ at the border"
 )
-ENCODERS = {"edsr-baseline": "EDSR-b", "rdn": "RDN", "swinir": "SwinIR"}
+_NAMES = {ours: theirs for theirs, ours in reversed(PUBLISHED_ENCODERS.items())}
+"""Published name of an encoder: the first where there are several."""
 
 
 def summary(rows: pd.DataFrame, config: ModelConfig | None) -> str:
@@ -55,7 +57,7 @@ def _kin(published: pd.DataFrame, model: str, config: ModelConfig | None) -> pd.
     """The published figures that a model's stand beside: none for a family that published none."""
     if config is None:
         return published[published["method"].str.lower() == model]
-    method, encoder = METHODS.get(config.head), ENCODERS.get(config.encoder)
-    if model == "bicubic":
+    method, encoder = METHODS.get(config.head), _NAMES.get(config.encoder)
+    if model == BICUBIC:
         method, encoder = "Bicubic", "-"
     return published[(published["method"] == method) & (published["encoder"] == encoder)]

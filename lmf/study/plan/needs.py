@@ -1,4 +1,4 @@
-"""`lmf plan`: what a profile will ask of the machine, before anything starts. Nothing is written."""
+"""Sets, stages, trainings and disk that a profile will ask for."""
 
 import json
 import shutil
@@ -154,8 +154,7 @@ def _training(
 
 def recorded(variant: str, place: Workspace) -> Speed | None:
     """The median speed of an earlier training of the profile's variant; None if there was none."""
-    log = place.results / "timing" / f"train-{variant}.csv"
-    card = place.weights(variant).with_suffix(".json")
+    log, card = place.speed(variant), place.card(variant)
     if not log.is_file() or not card.is_file():
         return None
     device = json.loads(card.read_text(encoding="utf-8"))["device"]

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lmf.study.settings.profile import read_yaml
 from lmf.study.settings.workspace import Workspace
+from lmf.study.settings.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)

@@ -19,10 +19,13 @@ from lmf.core.files import atomic_write
 from lmf.study import literature
 from lmf.study.figures import DARK, LIGHT, png
 from lmf.study.report import documents
-from lmf.study.report.efficiency import write_efficiency
+from lmf.study.report.efficiency import count_layout, write_efficiency
 from lmf.study.report.page import CropKey, Page, draw, render_page
-from lmf.study.settings.profile import BASELINES
+from lmf.study.settings.params import Params
+from lmf.study.settings.profile import BASELINES, BICUBIC, Profile
 from lmf.study.settings.repeats import Training
+from lmf.study.settings.workspace import Workspace
+from lmf.study.stages.efficiency import read_costs
 from lmf.study.tables import layout
 from lmf.study.tables.rows import read_bytes, read_csv, read_rows
 from lmf.study.tables.tidy import (
@@ -35,8 +38,12 @@ from lmf.study.tables.tidy import (
 
 CURVE = ("step", "loss", "lr", "grad_norm", "psnr_val")
 ABLATION = ("variant", "set", "scale", "psnr", "delta_psnr", "delta_low", "delta_high")
-REFERENCES = {"hr": f"{BASELINES[0]}/hr", "lr": f"{BASELINES[0]}/lr"}
-CARD = ("name", "profile", "architecture", "parameters", "steps", "seed", "data", "sha256")
+_FOLDER = {"hr": f"{BICUBIC}/hr", "lr": f"{BICUBIC}/lr"}
+"""Of a column's crops, where it is not called like the column."""
+
+CARD = (
+    "name", "profile", "architecture", "parameters", "steps", "seed", "data", "sha256", "metrics",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,39 +57,26 @@ class Results:
     crops: Mapping[CropKey, Mapping[str, bytes]]
 
 
-def build_report(
-    profile: str,
-    results: Path,
-    reports: Path,
-    encoders: Sequence[str],
-    ablations: Sequence[str],
-    base: str,
-    scope: str = "",
-    repeats: Sequence[str] = (),
-) -> list[Path]:
+def build_report(place: Workspace, profile: Profile, params: Params) -> list[Path]:
     """Write reports/<profile>/ from results/<profile>/ and return the files written.
-
-    results, reports: the folders above the profile's. encoders: variants of the comparison, `base`
-    among them. ablations: variants compared with `base`. scope: what the profile is for.
-    repeats: some of the variants under other seeds.
 
     Raises:
         DataError: a result is missing, damaged, of another profile, or older than what it is made
             from; the message names the file and the command to run.
     """
-    source, target = results / profile, reports / profile
+    encoders, ablations, base = params.encoders(profile), params.ablations(), profile.base
     variants = [*dict.fromkeys([*encoders, base, *ablations])]
-    found = read_results(profile, source, variants, base, ablations)
+    found = read_results(place, variants, base, ablations)
     compared = [*BASELINES, *encoders]
     table, published = encoder_table(found.rows, compared), literature.read_published()
     page = Page(
-        profile=profile,
-        scope=scope,
+        profile=place.profile,
+        scope=profile.scope,
         base=base,
         encoders=table,
-        gains=difference_table(found.rows, variants, BASELINES[0]),
+        gains=difference_table(found.rows, variants, BICUBIC),
         between=difference_table(found.rows, encoders, base),
-        spread=read_spread(source, repeats),
+        spread=read_spread(place, params.repeats(profile)),
         ablation=found.ablation,
         published=literature.published_table(table, published),
         unchecked_sets=literature.unchecked_sets(table, published),
@@ -92,35 +86,39 @@ def build_report(
         curves=found.curves,
         crops=found.crops,
         psnr=found.rows.set_index(["model", "set", "image", "scale"])["psnr"].to_dict(),
+        costs=count_layout(read_costs(place)) if place.costs.is_file() else pd.DataFrame(),
     )
     light, dark = ({n: png(f) for n, f in draw(page, theme)} for theme in (LIGHT, DARK))
+    target = place.reports
     return [
         *_write_tables(target, page),
         *(_write(target / "figures" / f"{name}.png", data) for name, data in light.items()),
-        *_write_timing(target, source / "timing", variants),
-        *write_efficiency(target, source),
+        *_write_timing(place, variants),
+        *write_efficiency(place),
         _write(target / "index.html", render_page(page, light, dark)),
     ]
 
 
 def read_results(
-    profile: str, folder: Path, variants: Sequence[str], base: str, ablations: Sequence[str]
+    place: Workspace, variants: Sequence[str], base: str, ablations: Sequence[str]
 ) -> Results:
-    """Everything in results/<profile> that the report shows. Raises DataError, see `build_report`."""
-    rows = check(read_rows(folder, [*BASELINES, *variants]), [*BASELINES, *variants])
-    cards = {variant: _read_card(folder, variant, rows) for variant in variants}
-    if (other := rows["profile"].iloc[0]) != profile:
-        raise DataError(f"{folder}: rows are of profile {other}, not {profile}; run `dvc repro`")
+    """All results that the report shows. Raises DataError, see `build_report`."""
+    rows = check(read_rows(place, [*BASELINES, *variants]), [*BASELINES, *variants])
+    cards = {variant: _read_card(place, variant, rows) for variant in variants}
+    if (other := rows["profile"].iloc[0]) != place.profile:
+        raise DataError(
+            f"{place.results}: rows are of profile {other}, not {place.profile}; run `dvc repro`"
+        )
     return Results(
         rows=rows,
         cards=cards,
-        curves={v: read_csv(folder / "train" / f"{v}.csv", CURVE, CURVE) for v in variants},
-        ablation=_read_ablation(folder / "ablation.csv", rows, base, ablations),
-        crops=_read_crops(folder / "crops", rows, ["lr", BASELINES[0], *variants, "hr"]),
+        curves={variant: read_csv(place.curve(variant), CURVE, CURVE) for variant in variants},
+        ablation=_read_ablation(place.ablation, rows, base, ablations),
+        crops=_read_crops(place, rows, ["lr", BICUBIC, *variants, "hr"]),
     )
 
 
-def read_spread(folder: Path, repeats: Sequence[str]) -> pd.DataFrame:
+def read_spread(place: Workspace, repeats: Sequence[str]) -> pd.DataFrame:
     """How far other seeds move models; of the models' own rows and those of `repeats`."""
     trainings: dict[str, list[str]] = {}
     for name in repeats:
@@ -128,9 +126,9 @@ def read_spread(folder: Path, repeats: Sequence[str]) -> pd.DataFrame:
         trainings.setdefault(model, [model]).append(name)
     if not trainings:
         return spread_table(pd.DataFrame(), {})
-    rows = read_rows(folder, [name for own in trainings.values() for name in own])
+    rows = read_rows(place, [name for own in trainings.values() for name in own])
     for name in repeats:
-        _read_card(folder, name, rows)
+        _read_card(place, name, rows)
     return spread_table(rows, trainings)
 
 
@@ -141,17 +139,15 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: not JSON ({error}); remove it and run `dvc repro`") from error
 
 
-def _read_card(folder: Path, variant: str, rows: pd.DataFrame) -> dict[str, Any]:
+def _read_card(place: Workspace, variant: str, rows: pd.DataFrame) -> dict[str, Any]:
     """The card of a variant's weights, which must be those that its rows are of."""
-    path = folder / "weights" / f"{variant}.json"
+    path = place.card(variant)
     card = _read_json(path)
     for name in CARD:
         if name not in card:
             raise DataError(f"{path}: the card lacks {name}; train again with `dvc repro`")
     if set(rows.loc[rows["model"] == variant, "weights_sha256"]) != {card["sha256"]}:
-        raise DataError(
-            f"{folder / 'evaluate' / variant}.csv: not of the weights in results; run `dvc repro`"
-        )
+        raise DataError(f"{place.rows(variant)}: not of the weights in results; run `dvc repro`")
     return card
 
 
@@ -172,15 +168,17 @@ def _read_ablation(
 
 
 def _read_crops(
-    folder: Path, rows: pd.DataFrame, columns: Sequence[str]
+    place: Workspace, rows: pd.DataFrame, columns: Sequence[str]
 ) -> dict[CropKey, dict[str, bytes]]:
     """PNG bytes by place and column, wherever there is a crop of the original."""
     crops = {}
     for row in rows.drop_duplicates(["set", "image", "scale"]).itertuples():
         name = f"{row.set}-{row.image}-x{row.scale:g}.png"
-        if (folder / REFERENCES["hr"] / name).is_file():
-            place = (row.set, row.image, row.scale)
-            crops[place] = {c: read_bytes(folder / REFERENCES.get(c, c) / name) for c in columns}
+        if (place.crops(_FOLDER["hr"]) / name).is_file():
+            crops[row.set, row.image, row.scale] = {
+                column: read_bytes(place.crops(_FOLDER.get(column, column)) / name)
+                for column in columns
+            }
     return crops
 
 
@@ -195,12 +193,13 @@ def _write_tables(target: Path, page: Page) -> list[Path]:
     ]
 
 
-def _write_timing(target: Path, folder: Path, variants: Sequence[str]) -> list[Path]:
+def _write_timing(place: Workspace, variants: Sequence[str]) -> list[Path]:
     """timing.md for people and timing.js, which fills index.html's column; both may change."""
-    found = {v: folder / f"{v}.json" for v in variants if (folder / f"{v}.json").is_file()}
+    found = {v: place.timing(v) for v in variants if place.timing(v).is_file()}
     timings = {variant: _read_json(path) for variant, path in found.items()}
     lines = layout.timing_layout(timings, variants)
     cells = json.dumps(dict(zip(lines["model"], lines["median"], strict=True)), indent=1)
+    target = place.reports
     return [
         _write(target / "timing.md", f"# Time per image\n\n{layout.to_markdown(lines)}"),
         _write(target / "timing.js", f"const seconds = {cells};\n{_FILL}"),

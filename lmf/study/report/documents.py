@@ -2,6 +2,7 @@
 
 from lmf.study.literature import BICUBIC_TOLERANCE_DB
 from lmf.study.report.page import Page
+from lmf.study.settings.profile import BICUBIC
 from lmf.study.tables import layout
 
 INTERVALS = "Brackets: 95 % bootstrap intervals over pictures (expanded percentile); differences are paired."
@@ -28,7 +29,7 @@ def encoders_markdown(page: Page) -> str:
     parts += [
         _brackets(page),
         COST,
-        *page.in_full["bicubic"],
+        *page.in_full[BICUBIC],
         *page.in_full[page.base],
         *page.cautions,
     ]
@@ -45,7 +46,7 @@ def encoders_markdown(page: Page) -> str:
         )
     parts += [
         *page.unchecked,
-        "## Beside the seed document",
+        "## Beside the document that this study started from",
         page.seed_verdict,
         layout.to_markdown(layout.seed_layout(page.seed)),
     ]

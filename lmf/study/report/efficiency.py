@@ -16,6 +16,7 @@ from lmf.study.bench.table import COLUMNS, LEGEND, cells, notes, value, where
 from lmf.study.figures import save
 from lmf.study.literature import read_published
 from lmf.study.report.efficiency_figures import METRIC, STAGES, caption, curve, nearest, stages
+from lmf.study.settings.workspace import Workspace
 from lmf.study.stages.efficiency import (
     DECODER,
     of_one_encoder,
@@ -33,20 +34,18 @@ STAGES_PICTURE = "efficiency-stages.png"
 _MISSING = "Not counted yet; run `dvc repro efficiency`.\n"
 
 
-def write_efficiency(target: Path, results: Path) -> list[Path]:
-    """Write the files into reports/<profile> from results/<profile>; returns their paths.
-
-    The stages' picture only where they were timed.
-    """
+def write_efficiency(place: Workspace) -> list[Path]:
+    """Write the profile's files; returns their paths. The stages' picture only where they were timed."""
+    target = place.reports
     document = target / "efficiency.md"
-    if not (results / "efficiency.csv").is_file():
+    if not place.costs.is_file():
         write_text(document, f"# What the models cost\n\n{_MISSING}")
         return [document]
-    costs, bench = read_costs(results), read_timing(results)
+    costs, bench = read_costs(place), read_timing(place)
     pictures = [save(curve(costs, bench, read_published()), target / "efficiency.png")]
     if bench is not None and bench.rows:
         pictures.append(save(stages(bench, SCALE), target / STAGES_PICTURE))
-    write_text(document, _document(costs, bench, read_elsewhere(results)))
+    write_text(document, _document(costs, bench, read_elsewhere(place)))
     table = target / "efficiency.csv"
     with atomic_write(table) as temporary:
         tidy(costs, bench).to_csv(temporary, index=False, lineterminator="\n", float_format="%.12g")

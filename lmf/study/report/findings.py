@@ -22,7 +22,7 @@ _OWN = "custom"  # charts computed from formulas, or whatever the user put in th
 def seeds(spread: pd.DataFrame) -> list[str]:
     """How far chance moves a row, as far as it is known; the intervals know nothing of it.
 
-    spread: of `tables.spread_table`.
+    spread: of `tables.tidy.spread_table`.
     """
     if spread.empty:
         return [_ONE_SEED]
@@ -50,7 +50,7 @@ def _largest(spread: pd.DataFrame) -> pd.DataFrame:
 def below_bicubic(gains: pd.DataFrame) -> list[str]:
     """One alarm per model whose mean PSNR is below bicubic's somewhere.
 
-    gains: of `tables.difference_table` against bicubic.
+    gains: of `tables.tidy.difference_table` against bicubic.
     """
     alarms = []
     for model, rows in gains[gains["difference"] < 0].groupby("model", sort=False):
@@ -109,12 +109,12 @@ def unequal_budgets(cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 
 def ablations_left_out(ablation: pd.DataFrame) -> list[str]:
-    """One sentence if the study knows ablations that were not run; ablation: of `tables`."""
+    """One sentence if the study knows ablations that were not run; ablation: of `tables.tidy`."""
     left_out = [name for name in ABLATIONS if name not in set(ablation["variant"])]
     if not left_out:
         return []
     each = "; ".join(f"{name} ({ABLATIONS[name].what})" for name in left_out)
-    return [f"Not run: {each}. `variants` in params.yaml says which are."]
+    return [f"Not run: {each}. The list of variants in params.yaml says which are."]
 
 
 def few_pictures(table: pd.DataFrame) -> list[str]:
@@ -128,8 +128,8 @@ def few_pictures(table: pd.DataFrame) -> list[str]:
                 + (
                     "One picture has no interval and shows nothing about others."
                     if images == 1
-                    else "With so few pictures “the interval excludes 0” says that they agree, not "
-                    f"more: even if all {images} do, chance alone does that in "
+                    else "With so few pictures an interval that excludes 0 shows only that all of them agree "
+                    f"in sign: where all {images} do, chance alone does that in "
                     f"{100 * sign_test_floor(images):.3g} % of cases."
                 )
             )
@@ -153,7 +153,7 @@ def tally(differences: pd.DataFrame, against: str, moved: Mapping[str, float]) -
     """One sentence: in how many places, set and scale, each model is clearly better or worse.
 
     The set `custom` is left out, and the sentence says so: by default it holds test charts, which
-    must not count like photographs. differences: of `tables.difference_table`. moved: see `chance`.
+    must not count like photographs. differences: of `tables.tidy.difference_table`. moved: see `chance`.
     Nothing to say, no sentence.
     """
     own = differences["set"] == _OWN
@@ -172,7 +172,7 @@ def tally(differences: pd.DataFrame, against: str, moved: Mapping[str, float]) -
 def comparisons(differences: pd.DataFrame, against: str, moved: Mapping[str, float]) -> list[str]:
     """One sentence per set: who is clearly better than `against`, who worse, who neither.
 
-    differences: of `tables.difference_table`. moved: see `chance`. Sets of a single picture have no
+    differences: of `tables.tidy.difference_table`. moved: see `chance`. Sets of a single picture have no
     interval and no say.
     """
     sentences = []

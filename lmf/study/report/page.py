@@ -24,6 +24,7 @@ from lmf.study.figures import Theme
 from lmf.study.literature import BICUBIC_TOLERANCE_DB
 from lmf.study.report import findings
 from lmf.study.settings.ablations import ABLATIONS
+from lmf.study.settings.profile import BICUBIC
 from lmf.study.tables import layout
 from lmf.study.tables.tidy import distinct
 
@@ -36,11 +37,11 @@ CropKey = tuple[str, str, float]
 
 @dataclass(frozen=True)
 class Page:
-    """What the report shows; frames as their functions in `tables` and `literature` describe them.
+    """What the report shows; frames as their functions in `tables.tidy` and `literature` describe them.
 
     scope: what the profile is for. gains: differences to bicubic. between: differences of encoders to
     `base`. spread: of models trained under other seeds. crops: PNG bytes by place and column (lr, bicubic,
-    each variant, hr). curves: training logs by variant.
+    each variant, hr). curves: training logs by variant. costs: multiply-adds, as text.
     """
 
     profile: str
@@ -59,6 +60,7 @@ class Page:
     curves: Mapping[str, pd.DataFrame]
     crops: Mapping[CropKey, Mapping[str, bytes]]
     psnr: Mapping[tuple[str, str, str, float], float]
+    costs: pd.DataFrame
 
     @cached_property
     def sets(self) -> list[str]:
@@ -84,7 +86,7 @@ class Page:
         """Paired differences by what they are against: the questions that the study asks."""
         encoders = self.gains["model"].isin(self.encoders["model"])
         return {
-            "bicubic": self.gains[encoders],
+            BICUBIC: self.gains[encoders],
             self.base: self.between,
             f"the full {self.base}": as_differences(self.ablation),
         }
@@ -132,7 +134,11 @@ def draw(page: Page, theme: Theme) -> Iterator[tuple[str, Figure]]:
             rows = page.ablation[page.ablation["set"] == set_]
             yield f"ablation-{set_}", figures.ablation(rows, theme, list(page.cards))
     yield "loss", figures.training(page.curves, "loss", "training loss", theme)
-    yield "validation", figures.training(page.curves, "psnr_val", "validation PSNR (dB)", theme)
+    (bicubic,) = {card["metrics"]["psnr_validation_bicubic"] for card in page.cards.values()}
+    yield (
+        "validation",
+        figures.training(page.curves, "psnr_val", "validation PSNR (dB)", theme, bicubic),
+    )
     if page.crops:
         rows = {
             f"{image} ×{scale:g}\n{set_}": {
@@ -207,6 +213,7 @@ def _encoder_set(page: Page, set_: str) -> dict[str, Any]:
 
 def _ablation_set(page: Page, set_: str) -> dict[str, Any]:
     rows = page.ablation[page.ablation["set"] == set_]
+    moved = findings.chance(page.spread).get(set_, 0.0)
     return {
         "name": set_,
         "caption": layout.set_caption(page.encoders, set_),
@@ -219,7 +226,8 @@ def _ablation_set(page: Page, set_: str) -> dict[str, Any]:
                         "main": "" if np.isnan(row.delta_psnr) else f"{row.delta_psnr:+.2f}",
                         "interval": _interval(row.delta_low, row.delta_high, "+.2f"),
                         "psnr": f"{row.psnr:.2f}",
-                        "decided": row.delta_low > 0 or row.delta_high < 0,
+                        "decided": (row.delta_low > 0 or row.delta_high < 0)
+                        and abs(row.delta_psnr) > moved,
                     }
                     for row in group.itertuples()
                 ],
@@ -234,7 +242,7 @@ def _interval(low: float, high: float, style: str) -> str:
 
 
 def as_differences(ablation: pd.DataFrame) -> pd.DataFrame:
-    """The ablations' deltas in the columns of `tables.difference_table`, full model left out."""
+    """The ablations' deltas in the columns of `tables.tidy.difference_table`, full model left out."""
     names = {
         "variant": "model",
         "delta_psnr": "difference",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lmf.train.vgg import URL
+from lmf.train.config import VGG_URL
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,13 @@ class Ablation:
 ABLATIONS: Mapping[str, Ablation] = {
     "no-cross-scale": Ablation("without cross-scale attention", model={"cross_scale": None}),
     "no-modulation": Ablation(
-        "latent MLP gives the compressed code only",
+        "no scale and shift: each LR pixel's code alone",
         model={"mod_scale": False, "mod_shift": False},
     ),
-    "no-position": Ablation("without the Fourier position term", model={"position": False}),
+    "no-position": Ablation("no position: each LR cell has one colour", model={"position": False}),
     "perceptual": Ablation(
         "trained by L1 + 0.1 × the distance of VGG-19 features, on whole crops",
-        train={"queries": None, "perceptual": {"weight": 0.1, "weights": URL}},
+        train={"queries": None, "perceptual": {"weight": 0.1, "weights": VGG_URL}},
     ),
 }
 """Tables are trained by L1 alone, but for `perceptual`. It compares whole crops, so all of a crop's pixels

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmf.core.config import Config, parse
-from lmf.study.settings.profile import read_yaml
 from lmf.study.settings.workspace import repository
+from lmf.study.settings.yaml_files import read_yaml
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lmf.architecture import MODELS, ModelConfig, with_options
 from lmf.core.config import Config, choose, parse, plain, require
 from lmf.core.errors import ConfigError
@@ -16,9 +14,14 @@ from lmf.nets.encoders import ENCODERS
 from lmf.study.settings.ablations import ABLATIONS, Ablation
 from lmf.study.settings.repeats import Training
 from lmf.study.settings.workspace import repository
+from lmf.study.settings.yaml_files import read_yaml
 from lmf.train.config import TrainConfig
 
-BASELINES = ("bicubic", "bilinear")
+BICUBIC = "bicubic"
+"""The baseline that every model is held against."""
+
+BASELINES = (BICUBIC, "bilinear")
+"""Rows of every table that nobody trains: Pillow's interpolations."""
 
 
 @dataclass(frozen=True)
@@ -31,10 +34,6 @@ class Validation(Config):
 
     def __post_init__(self) -> None:
         require(self.scale >= 1, "scale", self.scale, "at least 1")
-
-    def side(self, height: int, width: int) -> int:
-        """Of the crop of a picture, a multiple of the scale where that is whole."""
-        return round(round(min(self.crop, height, width) / self.scale) * self.scale)
 
     def check_crop(self, protocol: str) -> None:
         """ConfigError if the crop leaves nothing to score once `protocol` has shaved its border."""
@@ -51,6 +50,11 @@ class Timing(Config):
     input: tuple[int, int]
     scale: float
     runs: int
+
+    def __post_init__(self) -> None:
+        require(min(self.input) >= 1, "input", self.input, "at least 1 pixel a side")
+        require(self.scale >= 1, "scale", self.scale, "at least 1")
+        require(self.runs >= 1, "runs", self.runs, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,17 @@ class Efficiency(Config):
     limit: float = 1.0
     spend: float | None = None
 
+    def __post_init__(self) -> None:
+        for model in self.models:
+            choose("model", model, MODELS)
+        for encoder in (*self.encoders, *self.more_encoders):
+            choose("encoder", encoder, ENCODERS)
+        require(bool(self.scales), "scales", self.scales, "at least one")
+        require(min(self.scales) >= 1, "scales", self.scales, "numbers of at least 1")
+        require(min(self.input) >= 1, "input", self.input, "at least 1 pixel a side")
+        require(self.runs >= 1, "runs", self.runs, "at least 1")
+        require(self.limit > 0, "limit", self.limit, "seconds above 0")
+
 
 @dataclass(frozen=True)
 class Crop(Config):
@@ -79,6 +94,13 @@ class Crop(Config):
     image: str
     scale: float
     box: tuple[int, int, int, int]
+
+    def __post_init__(self) -> None:
+        top, left, height, width = self.box
+        inside = min(top, left) >= 0 and min(height, width) >= 1
+        require(
+            inside, "box", self.box, "top, left of at least 0, then height, width of at least 1"
+        )
 
 
 @dataclass(frozen=True)
@@ -130,19 +152,6 @@ class Profile(Config):
         """The scales at which test set `name` is scored."""
         scales = self.test_sets.get(name, Scoring()).scales
         return self.scales if scales is None else scales
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file that holds a mapping; ConfigError otherwise."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(f"{path}: no such file; run from the repository's root") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML ({' '.join(str(error).split())})") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path}: expected names and values")
-    return raw
 
 
 def read_profile(name: str, root: Path | None = None) -> Profile:

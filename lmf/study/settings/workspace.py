@@ -50,9 +50,21 @@ class Workspace:
         """Trained weights; the card lies beside them."""
         return self.results / "weights" / f"{variant}.safetensors"
 
+    def card(self, variant: str) -> Path:
+        """What is known of the weights."""
+        return self.weights(variant).with_suffix(".json")
+
     def curve(self, variant: str) -> Path:
         """Training log."""
         return self.results / "train" / f"{variant}.csv"
+
+    def speed(self, variant: str) -> Path:
+        """How fast the training was, row by row; nothing hashes it."""
+        return self.results / "timing" / f"train-{variant}.csv"
+
+    def wall_time(self, variant: str) -> Path:
+        """Seconds that the training took; nothing hashes it."""
+        return self.results / "timing" / f"train-{variant}.json"
 
     def validation(self, variant: str) -> Path:
         """The first validation picture as enlarged in the course of the training."""
@@ -73,6 +85,11 @@ class Workspace:
     def timing(self, model: str) -> Path:
         """Latency; differs from run to run, so nothing hashes it."""
         return self.results / "timing" / f"{model}.json"
+
+    @property
+    def ablation(self) -> Path:
+        """Differences of the ablations to the full model."""
+        return self.results / "ablation.csv"
 
     @property
     def costs(self) -> Path:

@@ -11,8 +11,8 @@ from lmf.study.tables.tidy import ablation_table
 
 def compare(profile: Profile, ablations: list[str], place: Workspace) -> pd.DataFrame:
     """PSNR of the full model and of each ablation with its paired difference; writes ablation.csv."""
-    rows = read_rows(place.results, [profile.base, *ablations])
+    rows = read_rows(place, [profile.base, *ablations])
     table = ablation_table(rows, profile.base, ablations)
-    with atomic_write(place.results / "ablation.csv") as temporary:
+    with atomic_write(place.ablation) as temporary:
         table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.4f")
     return table

@@ -118,23 +118,23 @@ def time_models(
     return bench
 
 
-def read_costs(results: Path) -> pd.DataFrame:
-    """What `count_costs` wrote in results/<profile>; DataError where it is missing or damaged."""
-    return read_csv(results / "efficiency.csv", ("model", "encoder", *NUMBERS), NUMBERS)
+def read_costs(place: Workspace) -> pd.DataFrame:
+    """What `count_costs` wrote; DataError where it is missing or damaged."""
+    return read_csv(place.costs, ("model", "encoder", *NUMBERS), NUMBERS)
 
 
-def read_timing(results: Path) -> Bench | None:
-    """The timing in results/<profile>, if one was taken; ConfigError where it is no benchmark.
+def read_timing(place: Workspace) -> Bench | None:
+    """What `time_models` wrote, if a timing was taken; ConfigError where it is no benchmark.
 
     Its ratios are made anew of its rows.
     """
-    path = results / "timing" / f"{TIMING}.json"
+    path = place.timing(TIMING)
     return _read(path) if path.is_file() else None
 
 
-def read_elsewhere(results: Path) -> dict[str, Bench]:
+def read_elsewhere(place: Workspace) -> dict[str, Bench]:
     """What `lmf bench --out` left there, maybe on other machines, by name; raises as `read_timing`."""
-    paths = sorted((results / "timing").glob(ELSEWHERE))
+    paths = sorted(place.timing(TIMING).parent.glob(ELSEWHERE))
     return {path.stem: _read(path) for path in paths}
 
 

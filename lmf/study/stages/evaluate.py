@@ -1,5 +1,6 @@
 """The study's `evaluate` and `baseline` stages: one model of one profile on all its sets."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -8,10 +9,12 @@ import pandas as pd
 import torch
 from PIL import Image
 
+from lmf.checkpoint import released_names
 from lmf.core.config import choose
 from lmf.core.errors import ConfigError
 from lmf.core.files import write_json
-from lmf.data.fetch import ImageSet, open_set
+from lmf.data.pictures import read_rgb
+from lmf.data.sets import ImageSet, open_set
 from lmf.metrics.cost import latency
 from lmf.model import Lmf
 from lmf.study.evaluate.journal import Journal
@@ -23,10 +26,11 @@ from lmf.study.evaluate.team import ALONE, Team
 from lmf.study.sets import open_fetched
 from lmf.study.settings.ablations import ABLATIONS
 from lmf.study.settings.params import workspace
-from lmf.study.settings.profile import BASELINES, Crop, Profile, read_profile
+from lmf.study.settings.profile import BASELINES, BICUBIC, Crop, Profile, read_profile
 from lmf.study.settings.repeats import Training
 from lmf.study.settings.workspace import Workspace
 from lmf.study.tables.rows import write_rows
+from lmf.study.weights import trained
 
 SIDE = 96
 """Pixels of a detail, where the profile does not say which."""
@@ -46,10 +50,10 @@ def evaluate_model(
     team: processes that share the work; all but the first get None.
     """
     if name in BASELINES:
-        subject = baseline_subject(name, place.profile, device)
+        subject = baseline_subject(name, place.profile)
     else:
-        subject = model_subject(place.weights(name), device, name, place.profile)
-    tasks = test_tasks(profile, place)
+        subject = model_subject(trained(name, profile, place), device, name, place.profile)
+    tasks = test_tasks(profile, place, profile.test_sets)
     _check_crops(profile, tasks)
     place.crops(name).mkdir(parents=True, exist_ok=True)  # also where a set of your own has none
     journal = Journal(place.run(name) / "evaluate")
@@ -65,7 +69,7 @@ def evaluate_model(
     )
     if frame is None:
         return None
-    if name == BASELINES[0]:
+    if name == BICUBIC:
         _save_references(profile, tasks, place)
     if subject.model is not None:
         _time(subject.model, profile, name, place, device)
@@ -82,7 +86,7 @@ def score_stage(
     place = workspace(profile)
     settings = read_profile(place.profile)
     variant = Training.named(name).variant
-    choose("model", variant, [*BASELINES, *settings.encoders, *ABLATIONS])
+    choose("model", variant, [*BASELINES, *settings.encoders, *ABLATIONS, *released_names()])
     frame = evaluate_model(settings, name, place, device, team=team, on_row=on_row)
     if frame is None:
         return ""
@@ -90,11 +94,11 @@ def score_stage(
     return str(means.round(4).to_string())
 
 
-def test_tasks(profile: Profile, place: Workspace) -> list[Task]:
-    """The profile's test sets, opened, each with its scales and protocol."""
+def test_tasks(profile: Profile, place: Workspace, names: Iterable[str]) -> list[Task]:
+    """Test sets, opened, each with the scales and the protocol that the profile has for it."""
     return [
         Task(open_fetched(name, place), profile.scales_of(name), profile.protocol_of(name))
-        for name in profile.test_sets
+        for name in names
     ]
 
 
@@ -116,12 +120,23 @@ def _time(model: Lmf, profile: Profile, name: str, place: Workspace, device: tor
 
 
 def _check_crops(profile: Profile, tasks: list[Task]) -> None:
-    """ConfigError for a crop of a picture that is not there; pictures of one's own may change."""
-    known = {(t.pictures.name, path.stem) for t in tasks for path in t.pictures.hr}
+    """ConfigError for a crop of a picture that is not there, and one that lies outside of it.
+
+    Pictures of one's own may change.
+    """
+    known = {(t.pictures.name, path.stem): path for t in tasks for path in t.pictures.hr}
     for crop in profile.crops:
-        if crop.set != "custom" and (crop.set, crop.image) not in known:
+        path = known.get((crop.set, crop.image))
+        if path is None:
+            if crop.set == "custom":
+                continue
             raise ConfigError(
                 f"crops: no picture {crop.image!r} in {crop.set}, or no such test set"
+            )
+        (top, left, height, width), (rows, columns) = crop.box, read_rgb(path).shape[:2]
+        if top + height > rows or left + width > columns:
+            raise ConfigError(
+                f"crops: box {list(crop.box)} leaves {path}, which has {rows} rows of {columns} pixels"
             )
 
 
@@ -150,7 +165,7 @@ def _pair_of(crop: Crop, pictures: ImageSet) -> Pair | None:
 
 def _save_references(profile: Profile, tasks: list[Task], place: Workspace) -> None:
     """Crops of the original (`hr`) and of the LR picture enlarged pixel by pixel (`lr`)."""
-    folder = place.crops(BASELINES[0])
+    folder = place.crops(BICUBIC)
     for crop in profile.crops:
         for pictures in (task.pictures for task in tasks if task.pictures.name == crop.set):
             pair = _pair_of(crop, pictures)

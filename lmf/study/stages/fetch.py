@@ -10,7 +10,7 @@ from lmf.data.fetch import fetch
 from lmf.data.progress import ProgressSink
 from lmf.study.settings.local import mirror_of
 from lmf.study.settings.profile import read_profile
-from lmf.study.settings.workspace import Workspace
+from lmf.study.settings.workspace import Workspace, repository
 
 
 def fetch_sets(
@@ -19,13 +19,14 @@ def fetch_sets(
     mirror: Path | None,
     keep_archives: bool,
     progress: ProgressSink,
-    root: Path = Path(),
+    root: Path | None = None,
 ) -> None:
     """Fetch `names`; with a profile, only those it uses, and record each for it.
 
     A set that the profile does not use is recorded as such, so that the graph has the same stages
-    under every profile.
+    under every profile. root: of the repository, by default the one around the working directory.
     """
+    root = repository() if root is None else root
     place = Workspace(profile or "", root)
     used = read_profile(profile, root).sets if profile else tuple(names)
     for name in names:

@@ -17,14 +17,16 @@ from lmf.core.config import plain
 from lmf.core.errors import DataError, ResourceError
 from lmf.core.files import atomic_write, write_json
 from lmf.core.lock import alone
+from lmf.data.catalog import CATALOGUE
 from lmf.data.pairs import Pictures, load_pictures
+from lmf.data.sets import verify
 from lmf.metrics.cost import device_name
 from lmf.study.progress import fetch_progress
 from lmf.study.sets import open_fetched
 from lmf.study.settings.profile import Profile, model_config, of_variant
 from lmf.study.settings.workspace import Workspace
 from lmf.study.stages.validate import Validator
-from lmf.train.engine import Run, Trained, train
+from lmf.train.engine import NUMERICS, Run, Trained, train
 from lmf.train.fabric import make_fabric
 from lmf.train.health import DivergedError
 from lmf.train.log import read_speed, write_learning
@@ -49,7 +51,7 @@ def train_variant(
 
     Raises:
         ConfigError: the profile's recipe does not go together with the variant's.
-        DataError: the training set is missing or differs from the record of `fetch`.
+        DataError: the training set is missing, or is not the one that was fetched.
         InputError: a picture is smaller than the patch. Others: see `train.engine`.
         ResourceError: another process trains this variant.
     """
@@ -95,8 +97,8 @@ def _refuse() -> None:
 
 def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
     """Whether the variant's weights are there, of this very training."""
-    weights, card = place.weights(variant), place.weights(variant).with_suffix(".json")
-    if not weights.is_file() or not card.is_file():
+    card = place.card(variant)
+    if not place.weights(variant).is_file() or not card.is_file():
         return False
     run = training_run(of_variant(profile, variant), variant, read_record(place, profile.train_set))
     wanted = {
@@ -105,6 +107,7 @@ def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
         "architecture": plain(run.model),
         "train": _without_file(plain(run.train)),
         "validation": plain(profile.validation),
+        "numerics": NUMERICS,
     }
     wanted = json.loads(json.dumps(wanted))  # tuples are lists on a card
     with suppress(ValueError, KeyError, TypeError):  # damaged, or of another version
@@ -132,9 +135,17 @@ def with_vgg(profile: Profile, place: Workspace, fabric: Fabric) -> Profile:
 
 
 def training_pictures(profile: Profile, place: Workspace, device: torch.device) -> Pictures:
-    """The training set on `device`; InputError names a picture smaller than the largest patch."""
+    """The training set on `device`.
+
+    Raises:
+        DataError: a picture of a catalogued set is not the one that was fetched.
+        InputError: a picture is smaller than the largest patch; it is named.
+    """
     smallest = round(profile.train.patch * profile.train.scales[1])
-    return load_pictures(open_fetched(profile.train_set, place).hr, device, smallest)
+    pictures = open_fetched(profile.train_set, place)
+    if profile.train_set in CATALOGUE:
+        verify(profile.train_set, place.data)
+    return load_pictures(pictures.hr, device, smallest)
 
 
 def training_run(profile: Profile, variant: str, record: Mapping[str, object]) -> Run:
@@ -209,6 +220,7 @@ def _write(
         "data": {key: record[key] for key in ("set", "images", "tree_sha256")},
         "train": plain(run.train),
         "validation": plain(profile.validation),
+        "numerics": NUMERICS,
         "device": device_name(fabric.device),
         "processes": fabric.world_size,
         "metrics": {
@@ -218,13 +230,13 @@ def _write(
         },
         "licence": WEIGHTS_LICENCE,
     }
-    work, timing = place.run(variant), place.results / "timing"
+    work = place.run(variant)
     shutil.rmtree(place.validation(variant), ignore_errors=True)
     for picture in sorted((work / "validation").glob("*.png")):
         _copy(picture, place.validation(variant) / picture.name)
     seconds = sum(row.seconds for row in read_speed(work / "speed.csv"))
-    write_json(timing / f"train-{variant}.json", {"seconds": round(seconds, 1)})
-    _copy(work / "speed.csv", timing / f"train-{variant}.csv")
+    write_json(place.wall_time(variant), {"seconds": round(seconds, 1)})
+    _copy(work / "speed.csv", place.speed(variant))
     save_model(trained.model, place.weights(variant), facts)  # last: they say that all is done
 
 

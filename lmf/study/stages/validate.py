@@ -7,16 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from lmf.core.errors import DataError
-from lmf.core.files import atomic_write
 from lmf.data.degrade import resize_picture
 from lmf.data.pictures import read_rgb
 from lmf.metrics.quality import psnr
 from lmf.model import Lmf
+from lmf.study.evaluate.pair import as_tensor
+from lmf.study.evaluate.saved import write_png
 from lmf.study.sets import open_fetched
-from lmf.study.settings.profile import Profile
+from lmf.study.settings.profile import Profile, Validation
 from lmf.study.settings.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -40,12 +40,12 @@ class Validator:
         self.pairs, cubic = [], []
         for path in open_fetched(profile.validation.set, place).hr:
             picture = read_rgb(path)
-            side = profile.validation.side(*picture.shape[:2])
+            side = _side(profile.validation, *picture.shape[:2])
             top, left = ((n - side) // 2 for n in picture.shape[:2])
             hr = picture[top : top + side, left : left + side]
             lr = resize_picture(hr, (round(side / self.scale),) * 2)
-            self.pairs.append((_tensor(lr, device), _tensor(hr, device)))
-            cubic.append((_tensor(resize_picture(lr, hr.shape[:2]), device), self.pairs[-1][1]))
+            self.pairs.append((as_tensor(lr).to(device), as_tensor(hr).to(device)))
+            cubic.append((as_tensor(resize_picture(lr, hr.shape[:2])), as_tensor(hr)))
         self.bicubic = self._mean(cubic)
         if not math.isfinite(self.bicubic):
             raise DataError(
@@ -57,9 +57,7 @@ class Validator:
         """Mean PSNR in dB."""
         with torch.no_grad():
             found = [(model(lr, size=hr.shape[-2:]), hr) for lr, hr in self.pairs]
-        picture = (found[0][0][0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0).cpu().numpy()
-        with atomic_write(self.folder / f"{step:07d}.png") as temporary:
-            Image.fromarray(picture).save(temporary)
+        write_png(found[0][0].cpu().clamp(0, 1), self.folder / f"{step:07d}.png")
         mean = self._mean(found)
         if not mean >= self.bicubic:  # NaN is not
             log.warning(
@@ -71,6 +69,6 @@ class Validator:
         return float(np.mean([psnr(sr, hr, self.protocol, self.scale) for sr, hr in found]))
 
 
-def _tensor(picture: np.ndarray, device: torch.device) -> torch.Tensor:
-    """(H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
-    return torch.from_numpy(picture.copy()).to(device).permute(2, 0, 1)[None].float() / 255
+def _side(wanted: Validation, height: int, width: int) -> int:
+    """Of the crop of a picture, a multiple of the scale where that is whole."""
+    return round(round(min(wanted.crop, height, width) / wanted.scale) * wanted.scale)

@@ -12,13 +12,13 @@ _LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {"×": "$\\times$", "−": "$-$"}
 
 
 def encoder_layout(table: pd.DataFrame, set_: str) -> pd.DataFrame:
-    """One set of `tables.encoder_table`: "PSNR [low, high]" and SSIM per scale, then cost."""
+    """One set of `tables.tidy.encoder_table`: "PSNR [low, high]" and SSIM per scale, then cost."""
     lines = []
     for model, group in table[table["set"] == set_].groupby("model", sort=False):
         first = group.iloc[0]
         line = {"model": model}
         for row in group.itertuples():
-            line[f"×{row.scale:g} PSNR (dB)"] = spread(row.psnr, row.psnr_low, row.psnr_high)
+            line[f"×{row.scale:g} PSNR (dB)"] = with_interval(row.psnr, row.psnr_low, row.psnr_high)
             line[f"×{row.scale:g} SSIM"] = number(row.ssim, 4)
         cost = {"parameters": count(first["params"]), "MACs (G)": number(first["macs_g"], 1)}
         lines.append(line | cost)
@@ -26,12 +26,12 @@ def encoder_layout(table: pd.DataFrame, set_: str) -> pd.DataFrame:
 
 
 def ablation_layout(table: pd.DataFrame, set_: str) -> pd.DataFrame:
-    """One set of `tables.ablation_table`: PSNR and "difference [low, high]" to full per scale."""
+    """One set of `tables.tidy.ablation_table`: PSNR and "difference [low, high]" to full per scale."""
     lines = []
     for variant, group in table[table["set"] == set_].groupby("variant", sort=False):
         line = {"variant": variant}
         for row in group.itertuples():
-            delta = spread(row.delta_psnr, row.delta_low, row.delta_high, "+.2f")
+            delta = with_interval(row.delta_psnr, row.delta_low, row.delta_high, "+.2f")
             line[f"×{row.scale:g} PSNR (dB)"] = number(row.psnr, 2)
             line[f"×{row.scale:g} to full (dB)"] = delta
         lines.append(line)
@@ -39,7 +39,7 @@ def ablation_layout(table: pd.DataFrame, set_: str) -> pd.DataFrame:
 
 
 def encoder_lines(table: pd.DataFrame, set_: str) -> pd.DataFrame:
-    """One set of `tables.encoder_table`, a line per scale and model: narrow enough for print."""
+    """One set of `tables.tidy.encoder_table`, a line per scale and model: narrow enough for print."""
     rows = table[table["set"] == set_]
     return pd.DataFrame(
         {
@@ -55,7 +55,7 @@ def encoder_lines(table: pd.DataFrame, set_: str) -> pd.DataFrame:
 
 
 def ablation_lines(table: pd.DataFrame, set_: str) -> pd.DataFrame:
-    """One set of `tables.ablation_table`, a line per scale and variant: narrow enough for print."""
+    """One set of `tables.tidy.ablation_table`, a line per scale and variant: narrow enough for print."""
     rows = table[table["set"] == set_]
     return pd.DataFrame(
         {
@@ -70,7 +70,7 @@ def ablation_lines(table: pd.DataFrame, set_: str) -> pd.DataFrame:
 
 
 def spread_layout(spread: pd.DataFrame) -> pd.DataFrame:
-    """`tables.spread_table` as text: models and sets down, scales across, "low … high (dB)"."""
+    """`tables.tidy.spread_table` as text: models and sets down, scales across, "low … high (dB)"."""
     lines = []
     for (model, set_), group in spread.groupby(["model", "set"], sort=False):
         line = {"model": model, "set": set_, "trainings": group["trainings"].iloc[0]}
@@ -132,9 +132,9 @@ def seed_layout(table: pd.DataFrame) -> pd.DataFrame:
                 ", ".join(filter(None, (titles[row.quantity], row.set)))
                 for row in table.itertuples()
             ],
-            "seed": table["value"],
-            "bicubic ×4": [_unit(v, "{:.2f} dB") for v in table["bicubic"]],
-            "seed − bicubic": [_unit(v, "{:+.2f} dB") for v in table["seed_minus_bicubic"]],
+            "printed": table["value"],
+            "published bicubic ×4": [_unit(v, "{:.2f} dB") for v in table["bicubic"]],
+            "printed − bicubic": [_unit(v, "{:+.2f} dB") for v in table["seed_minus_bicubic"]],
             "ours, PSNR at ×4": [_OURS[r.quantity](r.ours) for r in table.itertuples()],
         }
     )
@@ -217,7 +217,7 @@ def interval(low: float, high: float, style: str = ".2f") -> str:
     return "" if np.isnan(low) else f"[{low:{style}}, {high:{style}}]"
 
 
-def spread(mean: float, low: float, high: float, style: str = ".2f") -> str:
+def with_interval(mean: float, low: float, high: float, style: str = ".2f") -> str:
     """The mean with its interval where there is one; nothing for NaN."""
     return "" if np.isnan(mean) else f"{mean:{style}} {interval(low, high, style)}".rstrip()
 

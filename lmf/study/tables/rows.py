@@ -8,6 +8,7 @@ import pandas as pd
 
 from lmf.core.errors import DataError
 from lmf.core.files import atomic_write
+from lmf.study.settings.workspace import Workspace
 
 FACTS = (
     "protocol", "lr_source", "profile", "seed", "steps", "weights_sha256", "params", "macs_g",
@@ -29,13 +30,13 @@ def write_rows(frame: pd.DataFrame, path: Path) -> None:
         text.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_rows(folder: Path, models: Sequence[str]) -> pd.DataFrame:
-    """Evaluation rows of `models` in `folder`, results/<profile>, one below the other.
+def read_rows(place: Workspace, models: Sequence[str]) -> pd.DataFrame:
+    """Evaluation rows of `models`, one below the other.
 
     Raises:
         DataError: a file is missing or damaged; the message names it and the command to run.
     """
-    frames = [read_csv(folder / "evaluate" / f"{m}.csv", COLUMNS, NUMBERS) for m in models]
+    frames = [read_csv(place.rows(model), COLUMNS, NUMBERS) for model in models]
     return pd.concat(frames, ignore_index=True)
 
 
@@ -56,4 +57,6 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; make it with `dvc repro`") from error
+        raise DataError(
+            f"{path}: {error.strerror}; make it with `dvc repro`, its profile in params.yaml"
+        ) from error

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from whole_image import render_image
 
 from lmf.core.bundle import ContextCode
 from lmf.core.coords import cell_of, pixel_centres
@@ -10,7 +11,6 @@ from lmf.core.errors import ConfigError
 from lmf.heads.local_attention import LocalAttention
 from lmf.metrics.cost import multiply_adds
 from lmf.model import create_model
-from lmf.render.dense import render_image
 
 FAMILIES = ["ciaosr", "lm-ciaosr"]
 OPTIONS = [
@@ -225,3 +225,18 @@ def test_non_local_features_are_the_families_default_and_can_be_left_out():
         assert create_model(name, encoder="edsr-small").cross_scale is not None
         assert create_model(name, encoder="edsr-small", cross_scale=False).cross_scale is None
     assert create_model("lm-lte", encoder="edsr-small").cross_scale is None
+
+
+@pytest.mark.parametrize("n", [7, 2737, 4000, 8192])
+def test_neighbours_of_a_pixel_are_right_however_many_pixels_there_are(small, n):
+    """A strip's end, by itself and within a long one, whose coordinates float32 cannot tell apart."""
+    model, strip = small("lm-ciaosr", cross_scale=False), torch.rand(1, 3, 2, n)
+    ends = []
+    with torch.no_grad():
+        for part in (strip, strip[..., -min(n, 40) :]):
+            cells = model.cells(model.encode(part), torch.full((1, 2), 0.5))
+            ends.append([])
+            cells.map(lambda t, end=ends[-1]: end.append(t[:, :, -5:]) or t)
+    assert ends[0]
+    for long, short in zip(*ends, strict=True):
+        torch.testing.assert_close(long, short, atol=1e-5, rtol=0)

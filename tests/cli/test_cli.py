@@ -88,7 +88,7 @@ def lmf(monkeypatch, capfd, tmp_path):
         ),
         ("train rnd", 1, "unknown variant 'rnd', did you mean rdn?"),
         ("evaluate bicubc", 1, "unknown model 'bicubc', did you mean bicubic? valid: bicubic"),
-        ("evaluate rdn", 1, "results/quick/weights/rdn.safetensors: no such weights file"),
+        ("evaluate rdn", 1, "rdn is not trained in profile quick: run `lmf train rdn"),
         ("upscale none.png out.png --scale 2", 1, "none.png: no such file"),
         ("upscale cut.png out.png --scale 2", 1, "cut.png: not a readable picture"),
         ("upscale in.png out.png --scale 0.5", 1, "scale is 0.5: use a finite number of at"),
