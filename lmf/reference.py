@@ -1,4 +1,4 @@
-"""LM-LTE and LM-LIIF read aloud: plain loops over pixels and neighbours, to be checked by eye.
+"""LM-LTE and LM-LIIF in plain loops over pixels and neighbours, to be checked by eye.
 
 He & Jin, "Latent Modulated Function for Computational Optimal Continuous Image Representation",
 CVPR 2024 (arXiv 2404.16451). Everything fast in this package is tested against this file, which

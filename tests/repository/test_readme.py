@@ -14,6 +14,8 @@ from typer.main import get_command
 from lmf.cli import app
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+FOLDERS = "lmf|notebooks|samples|profiles|results|reports|weights|benchmarks|tests"
 
 
 def committed(name: str) -> str:
@@ -80,7 +82,7 @@ def test_options_exist():
 
 
 @pytest.mark.parametrize(
-    "name", sorted(set(re.findall(r"`((?:lmf|notebooks|samples)/[\w/.-]+)`", README)))
+    "name", sorted(set(re.findall(rf"`((?:{FOLDERS})/[\w/.-]+)`", README + CONTRIBUTING)))
 )
 def test_files_exist(name):
     assert (ROOT / name).exists()

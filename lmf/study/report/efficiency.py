@@ -105,11 +105,19 @@ def _timed(bench: Bench, stages: Sequence[str] = ()) -> list[str]:
     rows = [cells(row, bench.peak(row.case)) for row in bench.rows]
     return [
         _markdown(COLUMNS, rows),
+        *_further_peaks(bench),
         *_left_out(bench),
         *stages,
         "Ratios within this run:",
         layout.to_markdown(ratio_layout(bench)),
     ]
+
+
+def _further_peaks(bench: Bench) -> list[str]:
+    """Peak memory of cases that have no row, as they were not timed; nothing if there are none."""
+    timed = {row.case for row in bench.rows}
+    found = [f"{m.case}, {m.peak / 1e6:.0f} MB" for m in bench.memory if m.case not in timed]
+    return [f"Peak memory of what was not timed: {'; '.join(found)}."] if found else []
 
 
 def _left_out(bench: Bench) -> list[str]:
