@@ -81,7 +81,12 @@ def _begin_mark() -> int:
     """Let the high-water mark begin at what is resident now, where Linux is there to do so; the mark."""
     clear = Path("/proc/self/clear_refs")
     if clear.exists():
-        clear.write_text("5", encoding="ascii")
+        try:
+            clear.write_text("5", encoding="ascii")
+        except OSError as error:
+            raise ResourceError(
+                f"{clear}: {error.strerror}; peak memory is not to be had here"
+            ) from error
     return high_water()
 
 

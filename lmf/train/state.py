@@ -107,8 +107,11 @@ def load_state(
             f"{path}: the interrupted run differs in {', '.join(differing)}; "
             f"delete {path.parent} to start afresh, or restore the old values to go on"
         )
-    load_strictly(model, _under("model.", tensors), str(path))
-    load_strictly(average, _under("average.", tensors), str(path))
+    try:
+        load_strictly(model, _under("model.", tensors), str(path))
+        load_strictly(average, _under("average.", tensors), str(path))
+    except CheckpointError as error:  # of another version of this package
+        raise CheckpointError(f"{error}; delete {path.parent} to start afresh") from error
     moments: dict[int, dict[str, Tensor]] = {}
     for name, value in _under("adam.", tensors).items():
         index, key = name.split(".", 1)

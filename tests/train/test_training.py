@@ -5,6 +5,8 @@ import dataclasses
 import pytest
 import torch
 from lightning.fabric import Fabric
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from small_runs import CONFIG, MODEL, Killed, noise, run_training
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -210,3 +212,16 @@ def test_the_average_is_torchs():
         theirs.update_parameters(model)
         for name, tensor in theirs.module.state_dict().items():
             assert torch.equal(ours.module.state_dict()[name], tensor), name
+
+
+def test_a_state_of_another_version_says_how_to_go_on(tmp_path, pictures):
+    with pytest.raises(Killed):
+        run_training(tmp_path, pictures, die_at=4)
+    state = latest(tmp_path)
+    with safe_open(state, framework="pt") as file:
+        about = file.metadata()
+    tensors = load_file(state)
+    del tensors["average.begun"]
+    save_file(tensors, state, about)
+    with pytest.raises(CheckpointError, match=r"begun.*; delete .* to start afresh"):
+        run_training(tmp_path, pictures)

@@ -140,7 +140,7 @@ def seed_verdict(seed: pd.DataFrame) -> str:
     """What the seed document's figures are worth; seed: of `literature.seed_table`."""
     best = seed.loc[seed["number"].where(seed["quantity"] == "psnr").idxmax()]
     return (
-        f"The document that this study started from (“the seed”) prints {best['value']} as its "
+        f"The document that this study started from prints {best['value']} as its "
         f"best PSNR on {best['set']}. That lies {-best['seed_minus_bicubic']:.0f} dB below plain bicubic "
         f"interpolation at ×4 ({best['bicubic']:.2f} dB), which no working model does: its evaluation was "
         "broken. Its figures stand here as printed; neither their level nor their differences are "

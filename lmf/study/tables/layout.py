@@ -81,7 +81,10 @@ def spread_layout(spread: pd.DataFrame) -> pd.DataFrame:
 
 
 def published_layout(table: pd.DataFrame) -> pd.DataFrame:
-    """`literature.published_table` as text, PSNR and SSIM of one method in one line."""
+    """`literature.published_table` as text, PSNR and SSIM of one method in one line.
+
+    A protocol that is everyone's is left out: it stands above the tables of ours.
+    """
     keys = ["set", "scale", "protocol", "method", "encoder", "model"]
     lines = []
     for (set_, scale, protocol, method, encoder, model), group in table.groupby(keys, sort=False):
@@ -95,7 +98,12 @@ def published_layout(table: pd.DataFrame) -> pd.DataFrame:
             if metric == "PSNR":
                 line["verdict"] = "".join(rows["verdict"])
         lines.append(line)
-    return pd.DataFrame(lines)
+    frame = pd.DataFrame(lines)
+    return (
+        frame
+        if table["protocol"].nunique() > 1
+        else frame.drop(columns="protocol", errors="ignore")
+    )
 
 
 def context_layout(published: pd.DataFrame, scales: Sequence[float] = (2, 3, 4)) -> pd.DataFrame:
