@@ -106,8 +106,9 @@ class Lmf(nn.Module):
 
         convolve: computes 3x3 convolutions, by default the fastest way there is.
         """
-        check_image(image)
-        check_kind(image, next(self.parameters()))
+        weight = next(self.parameters())
+        check_image(image, values=not (weight.is_cuda and torch.is_grad_enabled()))  # or it waits
+        check_kind(image, weight)
         x = (image - 0.5) / 0.5
         # Convolutions are faster with a pixel's channels together; a GPU's training says what it wants.
         if x.device.type == "cpu" or (x.is_cuda and not torch.is_grad_enabled()):

@@ -23,7 +23,9 @@ def bench(
         list[float] | None,
         typer.Option("--scale", help="May be repeated.  [default: 2 4 8 12 18 30]"),
     ] = None,
-    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the input.")] = "320x180",
+    size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT of the input.  [default: 320x180]")
+    ] = None,
     precision: Annotated[str, typer.Option(help="fp32 or bf16.")] = "fp32",
     device: DeviceOption = "auto",
     runs: Annotated[
@@ -59,7 +61,7 @@ def bench(
     from lmf.study.bench.run import run_bench
     from lmf.study.bench.table import say_step, show
 
-    lr_size = parse_size(size)
+    lr_size = None if size is None else parse_size(size)
     plan = make_plan(models, encoders, scales, lr_size, precision, runs, limit, quick=quick)
     chosen = choose_device(device)
     check_place(out)  # before the work, which is in vain where nothing can be written

@@ -9,18 +9,17 @@ from torch import Tensor
 from lmf.core.errors import InputError
 
 
-def check_image(image: Tensor) -> tuple[int, int]:
+def check_image(image: Tensor, *, values: bool = True) -> tuple[int, int]:
     """(h, w) of a usable image batch; InputError says what is wrong with any other.
 
-    Values are not looked at on a GPU where gradients are wanted: a training would wait for it.
+    values: whether to look at them, too, for which a GPU is waited for.
     """
     if not isinstance(image, Tensor) or not image.is_floating_point():
         kind = image.dtype if isinstance(image, Tensor) else type(image).__name__
         raise InputError(f"image is {kind}: pass a float tensor with values in [0, 1]")
     if image.ndim != 4 or image.shape[1] != 3 or image.numel() == 0:
         raise InputError(f"image has shape {tuple(image.shape)}: pass (B, 3, h, w), none of them 0")
-    trained = image.is_cuda and torch.is_grad_enabled()
-    if not trained and _has_values(image) and not torch.isfinite(image).all():
+    if values and _has_values(image) and not torch.isfinite(image).all():
         raise InputError("image holds NaN or infinite values: clean it first")
     return image.shape[-2], image.shape[-1]
 

@@ -93,7 +93,8 @@ def _axis_windows(n: int, size: int, ensemble: bool, device: torch.device) -> Ax
     alike = bool(((offset - offset[:1]).abs() < _EXACT).all())
 
     def there(made: Tensor) -> Tensor:
-        return made.to(device, non_blocking=True)  # a training has new windows at every step
+        # A training has new windows at every step, for which CUDA need not wait: it keeps what it copies.
+        return made.to(device, non_blocking=device.type == "cuda")
 
     return AxisWindows(
         offset=there(offset.float()),

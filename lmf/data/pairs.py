@@ -161,7 +161,7 @@ def _crop(
 
 def _cut(pixels: Tensor, crops: Sequence[_Crop], side: int) -> Tensor:
     """The crops, (B, 3, side, side), by one look-up: a GPU is told little, and never waited for."""
-    numbers = torch.tensor(crops).to(pixels.device, non_blocking=True)
+    numbers = torch.tensor(crops).to(pixels.device, non_blocking=pixels.is_cuda)
     first, plane, row, column = (n[:, None] for n in numbers.unbind(1))
     along = torch.arange(side, device=pixels.device)
     rows, columns = first + row * along, column * along

@@ -1,4 +1,4 @@
-"""Reading pictures."""
+"""Pictures: read, as tensors, and written."""
 
 import logging
 import struct
@@ -6,10 +6,13 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from torch import Tensor
 
 from lmf.core.errors import InputError
+from lmf.core.files import atomic_write
 
 _log = logging.getLogger(__name__)
 
@@ -66,3 +69,16 @@ def read_rgb(path: Path) -> NDArray[np.uint8]:
         return np.array(picture.convert("RGB"))
     except ValueError as error:
         raise InputError(f"{path}: mode {picture.mode} cannot become RGB; convert it") from error
+
+
+def as_tensor(picture: NDArray[np.uint8]) -> Tensor:
+    """(H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
+    # By NumPy: torch's threads cost more than such a small job when the cores are busy.
+    return torch.from_numpy(np.asarray(picture, np.float32) / 255).permute(2, 0, 1)[None]
+
+
+def write_png(picture: Tensor, path: Path) -> None:
+    """Write (1, 3, H, W) in [0, 1] with 8 bits per channel, atomically."""
+    pixels = (picture[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
+    with atomic_write(path) as temporary:
+        Image.fromarray(pixels).save(temporary)

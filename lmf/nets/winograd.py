@@ -5,6 +5,7 @@ PyTorch's by rounding alone; a number that is not finite spoils the 4x4 pixels t
 """
 
 import ctypes
+from collections.abc import Iterator
 from functools import cache
 
 import torch
@@ -64,9 +65,16 @@ def computes_some(*modules: nn.Module) -> bool:
     return any(
         type(layer) is nn.Conv2d and fits(layer) and not _is_watched(layer)
         for part in modules
-        if part._compiled_call_impl is None  # a compiler keeps all of them
-        for layer in part.modules()
+        for layer in _not_compiled(part)
     )
+
+
+def _not_compiled(part: nn.Module) -> Iterator[nn.Module]:
+    """A module and those in it that no compiler keeps."""
+    if part._compiled_call_impl is None:
+        yield part
+        for child in part.children():
+            yield from _not_compiled(child)
 
 
 def winograd(
@@ -118,7 +126,8 @@ def _is_watched(layer: nn.Module) -> bool:
     """Whether something asked to be called with the layer, or instead of it: PyTorch's own call does."""
     hooks = layer._forward_hooks or layer._forward_pre_hooks
     everywhere = module._global_forward_hooks or module._global_forward_pre_hooks
-    return bool(hooks or everywhere or "forward" in vars(layer))
+    compiled_call = layer._compiled_call_impl is not None
+    return bool(hooks or everywhere or compiled_call or "forward" in vars(layer))
 
 
 def fits(layer: nn.Conv2d) -> bool:

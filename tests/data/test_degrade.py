@@ -7,7 +7,8 @@ from at_hand import benchmark
 from skimage import data
 
 from lmf.data.degrade import downsample_batch, resize_picture
-from lmf.study.evaluate.pair import as_tensor, make_pair
+from lmf.data.pictures import as_tensor
+from lmf.study.evaluate.pair import make_pair
 
 
 def downsample(picture, size):

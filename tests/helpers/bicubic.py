@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from lmf.data.pictures import as_tensor
 from lmf.data.sets import ImageSet
 from lmf.metrics.quality import Scores, scores
-from lmf.study.evaluate.pair import as_tensor, make_pair
+from lmf.study.evaluate.pair import make_pair
 from lmf.study.evaluate.subject import baseline
 
 MEASURED = {

@@ -12,7 +12,7 @@ from lmf.core.errors import ConfigError
 from lmf.model import create_model
 from lmf.nets.convolution import convolve, new_image
 from lmf.nets.encoders import create_encoder, encoder_config
-from lmf.nets.winograd import _both_axes, fastest, fits, why_not, winograd
+from lmf.nets.winograd import _both_axes, computes_some, fastest, fits, why_not, winograd
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, compiled.COMPILERS)), reason="no C compiler on this machine"
@@ -217,6 +217,15 @@ def test_an_image_without_any_such_convolution_says_so():
     """SwinIR's 180 channels are no multiple of what registers hold, and LIIF's head has none."""
     model = create_model("lm-liif", encoder="swinir").eval()
     assert model.upscale(torch.rand(1, 3, 8, 8), scale=2).convolutions == "torch"
+
+
+def test_what_a_compiler_keeps_is_not_counted():
+    encoder = create_encoder(encoder_config("edsr-small"))
+    assert computes_some(encoder)
+    for part in encoder.modules():
+        if isinstance(part, nn.Conv2d):
+            part._compiled_call_impl = part._call_impl  # as `compile()` does, without its work
+    assert not computes_some(encoder)
 
 
 def test_where_it_cannot_run():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.utils import prune
 from whole_image import render_image
 
 from lmf.core import compiled
@@ -234,3 +235,15 @@ def test_a_full_disk_is_a_reason(fresh, monkeypatch):
     with pytest.raises(CompilationError, match="cannot write"):
         native.renderer()
     fresh.unlink()
+
+
+@pytest.mark.parametrize("name", ["lm-lte", "lm-liif"])
+def test_weights_that_are_computed_are_painted_with(small_model, name):
+    """Pruning by masks leaves a layer whose weight is no leaf, which `deepcopy` refuses."""
+    model, image = small_model(name), torch.rand(1, 3, 6, 5)
+    before = model.upscale(image, scale=2).rgb
+    prune.l1_unstructured(model.render_mlp.linears[0], "weight", 0.5)
+    fast, plain = (model.upscale(image, scale=2, kernel=kernel) for kernel in ("native", "dense"))
+    assert fast.path == "native"
+    torch.testing.assert_close(fast.rgb, plain.rgb, atol=5e-5, rtol=0)
+    assert not torch.equal(fast.rgb, before)

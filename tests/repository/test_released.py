@@ -9,8 +9,9 @@ from at_hand import benchmark
 from skimage import data
 
 from lmf.checkpoint import RELEASED, load_model, released_names
+from lmf.data.pictures import as_tensor
 from lmf.metrics.quality import scores
-from lmf.study.evaluate.pair import as_tensor, make_pair
+from lmf.study.evaluate.pair import make_pair
 from lmf.study.literature import read_published
 
 NAMES = released_names()

@@ -7,8 +7,8 @@ from bicubic import MEASURED, bicubic
 from skimage import data
 
 from lmf.data.degrade import resize_picture
+from lmf.data.pictures import as_tensor
 from lmf.metrics import psnr, ssim
-from lmf.study.evaluate.pair import as_tensor
 from lmf.study.evaluate.subject import baseline
 from lmf.study.literature import read_published
 

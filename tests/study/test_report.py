@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,23 @@ def test_equal_results_give_equal_bytes_and_seconds_stay_out(report, results, tm
     assert "1.25 s" in again["timing.js"].decode()
     assert "dense renderer, torch convolutions" in again["timing.md"].decode()
     assert "not measured" in again["timing.md"].decode()
+
+
+def test_costs_are_on_the_page_where_they_were_counted(report, results):
+    assert 'id="cost"' not in report["index.html"].decode()
+    shutil.copy(ROOT / "results/quick/efficiency.csv", results / "quick")
+    files = build(results)
+    page = files["index.html"].decode()
+    assert 'id="cost"' in page
+    assert 'src="efficiency.png"' in page
+    assert "230,050.0" in page
+    assert files["efficiency.png"].startswith(b"\x89PNG")
+
+
+def test_trainings_with_other_validations_have_no_common_level(results):
+    card = results / "quick" / "weights" / "rdn.json"
+    card.write_text(card.read_text().replace("28.0", "28.1"))
+    assert build(results)["figures/validation.png"].startswith(b"\x89PNG")
 
 
 def test_page_holds_everything_and_needs_no_network(report):

@@ -8,7 +8,6 @@ fallback, and the test.
 """
 
 import ctypes
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -24,6 +23,7 @@ from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.cmsr_painter import node_ends
 from lmf.render.kernels.fit import WIDTH, code_and_slope, misfit, packed, step
+from lmf.render.kernels.snapshot import snapshot
 from lmf.render.window import Windows
 
 SOURCES = ("lmf.render.kernels", "cell.c", "native.c")
@@ -96,8 +96,8 @@ def painter(
         square = first.weight.new_zeros(WIDTH, WIDTH)
         begin = first.weight.T if isinstance(basis, FourierBasis) else square
         return NativePainter(
-            deepcopy(basis),
-            deepcopy(first),
+            snapshot(basis),
+            snapshot(first),
             torch.stack([begin, *(layer.weight.T for layer in rest)]),
             torch.stack([first.bias, *(layer.bias for layer in rest)]),
             last.weight.detach().clone(),

@@ -19,7 +19,6 @@ the same with PyTorch, on any device; they are the fallback, and the test.
 
 import math
 import os
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -38,6 +37,7 @@ from lmf.heads.basis import Basis, FeatureBasis, FourierBasis
 from lmf.heads.local_attention import LocalAttention
 from lmf.nets.modulated_mlp import ModulatedMlp
 from lmf.render.kernels.fit import WIDTH, code_and_slope, misfit, packed, step
+from lmf.render.kernels.snapshot import snapshot
 from lmf.render.window import Windows
 
 BLOCKS = (16, 64)
@@ -101,7 +101,7 @@ def painter(
         return TritonPainter(
             basis,
             len(rest) + 1,
-            deepcopy(first).float().requires_grad_(False),
+            snapshot(first).float(),
             _phase(basis, first.weight),
             _factors(torch.stack(weight).float().mT, dtype),
             torch.stack(bias).float(),

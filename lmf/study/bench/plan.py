@@ -128,7 +128,7 @@ def make_plan(
     models: Iterable[str] | None = None,
     encoders: Iterable[str] | None = None,
     scales: Iterable[float] | None = None,
-    size: tuple[int, int] = LR_SIZE,
+    size: tuple[int, int] | None = None,
     precision: str = "fp32",
     runs: int | None = None,
     limit: float | None = None,
@@ -137,19 +137,20 @@ def make_plan(
 ) -> Plan:
     """The plan that options ask for: all of the paper's comparison, a part of it, or the quick one.
 
-    size: (h, w) of the LR image. Raises ConfigError for anything that makes no sense.
+    size: (h, w) of the LR image, by default the paper's. Raises ConfigError for anything that makes no sense.
     """
     if precision not in ("fp32", "bf16"):
         raise ConfigError(f"unknown precision {precision!r}; valid: fp32, bf16")
     half: Precision = "bf16" if precision == "bf16" else "fp32"
     if quick:
-        if models or encoders or scales or size != LR_SIZE:
+        if models or encoders or scales or size:
             raise ConfigError(
                 "--quick has cases of its own; leave out model, encoder, scale and size"
             )
         plan = quick_plan(half)
     else:
-        timed = grid(models or MODELS, encoders or ("edsr-baseline",), scales or SCALES, size)
+        encoders, lr_size = encoders or ("edsr-baseline",), size or LR_SIZE
+        timed = grid(models or MODELS, encoders, scales or SCALES, lr_size)
         plan = Plan(timed, tuple(case for case in timed if case.path == "dense"), half)
     if limit is not None:  # what one asks for is for all of it
         plan = replace(plan, limit=limit, spend=None)

@@ -10,13 +10,14 @@ import torch
 from lmf.checkpoint import load_model, write_cmsr
 from lmf.core.errors import ConfigError
 from lmf.core.inputs import target_size
+from lmf.data.pictures import as_tensor
 from lmf.data.sets import ImageSet, open_set
 from lmf.model import Lmf
 from lmf.render.cmsr import NO_SHIFT, CmsrTable, candidates
 from lmf.render.cmsr_meter import CmsrMeter, fit_steps
 from lmf.render.options import Options
 from lmf.render.window import Painter
-from lmf.study.evaluate.pair import as_tensor, make_pair
+from lmf.study.evaluate.pair import make_pair
 
 LARGEST_LR = 96
 """Side of the LR crop that is measured of a picture: enough cells, in seconds."""

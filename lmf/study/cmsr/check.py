@@ -8,13 +8,14 @@ import torch
 from tabulate import tabulate
 
 from lmf.checkpoint import load_model, read_cmsr
+from lmf.data.pictures import as_tensor
 from lmf.data.sets import open_set
 from lmf.metrics.quality import scores
 from lmf.metrics.stopwatch import Stopwatch
 from lmf.model import Lmf
 from lmf.render.cmsr import CmsrTable
 from lmf.render.options import Kernel, Options
-from lmf.study.evaluate.pair import Pair, as_tensor, make_pair
+from lmf.study.evaluate.pair import Pair, make_pair
 
 RUNS = 3
 """Times each picture is enlarged each way, in turn; the fastest counts."""

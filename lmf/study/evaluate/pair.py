@@ -5,9 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from lmf.core.errors import InputError
 from lmf.data.degrade import KERNEL, resize_picture
@@ -72,9 +70,3 @@ def _check_fit(
                 f"{lr_path}: {sizes[0]} is not the {sizes[1]} of {hr_path} at x{scale:g}; put the LR "
                 "picture of that file there, or fetch the set again"
             )
-
-
-def as_tensor(picture: NDArray[np.uint8]) -> Tensor:
-    """(H, W, 3) uint8 -> (1, 3, H, W) in [0, 1]."""
-    # By NumPy: torch's threads cost more than such a small job when the cores are busy.
-    return torch.from_numpy(np.asarray(picture, np.float32) / 255).permute(2, 0, 1)[None]

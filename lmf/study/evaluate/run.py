@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from lmf.core.errors import DataError
+from lmf.data.pictures import as_tensor
 from lmf.data.sets import ImageSet
 from lmf.metrics.quality import scores
 from lmf.study.evaluate.journal import Facts, Journal, Key, Row
-from lmf.study.evaluate.pair import Pair, as_tensor, make_pair
+from lmf.study.evaluate.pair import Pair, make_pair
 from lmf.study.evaluate.saved import NOTHING, Saved
 from lmf.study.evaluate.subject import Upscaler
 from lmf.study.evaluate.team import ALONE, Team

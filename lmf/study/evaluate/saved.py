@@ -4,12 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from lmf.core.errors import ConfigError
-from lmf.core.files import atomic_write, is_plain
+from lmf.core.files import is_plain
+from lmf.data.pictures import write_png
 from lmf.study.evaluate.journal import Key
 from lmf.study.settings.profile import Crop
 
@@ -82,10 +81,3 @@ def save_crop(picture: Tensor, crop: Crop, folder: Path) -> None:
     top, left, height, width = crop.box
     part = picture[..., top : top + height, left : left + width]
     write_png(part, folder / f"{crop.set}-{crop.image}-x{crop.scale:g}.png")
-
-
-def write_png(picture: Tensor, path: Path) -> None:
-    """Write (1, 3, H, W) in [0, 1] with 8 bits per channel, atomically."""
-    pixels = (picture[0].permute(1, 2, 0).numpy() * 255).round().astype(np.uint8)
-    with atomic_write(path) as temporary:
-        Image.fromarray(pixels).save(temporary)

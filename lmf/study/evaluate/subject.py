@@ -13,6 +13,7 @@ from torch import Tensor
 from lmf.checkpoint import OFFICIAL, load_model, read_card
 from lmf.core.files import sha256
 from lmf.data.degrade import resize_picture
+from lmf.data.pictures import as_tensor
 from lmf.metrics.cost import (
     LR_SIZE,
     SCALE,
@@ -24,7 +25,6 @@ from lmf.metrics.cost import (
 )
 from lmf.model import Lmf
 from lmf.study.evaluate.journal import Facts
-from lmf.study.evaluate.pair import as_tensor
 
 Upscaler = Callable[[Tensor, tuple[int, int]], Tensor]
 """(1, 3, h, w) in [0, 1] and a size (H, W) -> (1, 3, H, W)."""

@@ -1,8 +1,8 @@
-"""The study's report: tables as .md, .csv and .tex, figures, and one self-contained index.html.
+"""The study's report: tables as .md, .csv and .tex, figures, and one index.html.
 
 The only part of the report that touches paths. All of its outputs have equal bytes for equal inputs,
-except timing.md and timing.js, and those of `efficiency_report`: seconds differ from run to run, so they
-have files of their own. index.html reads timing.js when it is opened, and points to the others.
+except timing.md and timing.js, and those of `report.efficiency`: seconds differ from run to run, so they
+have files of their own. index.html reads timing.js and shows efficiency.png when it is opened.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The report's index.html: what goes where. Pure: frames and pictures in, text out.
 
-One file without a network: style and pictures are inside. Only the seconds per image are not: the
-page asks timing.js, which lies beside it, and points to timing.md where there is no script.
+One file without a network: style and pictures are inside. Only what differs from run to run is not: the
+page asks timing.js, which lies beside it, for the seconds per image, and shows efficiency.png.
 """
 
 import re
@@ -134,11 +134,10 @@ def draw(page: Page, theme: Theme) -> Iterator[tuple[str, Figure]]:
             rows = page.ablation[page.ablation["set"] == set_]
             yield f"ablation-{set_}", figures.ablation(rows, theme, list(page.cards))
     yield "loss", figures.training(page.curves, "loss", "training loss", theme)
-    (bicubic,) = {card["metrics"]["psnr_validation_bicubic"] for card in page.cards.values()}
-    yield (
-        "validation",
-        figures.training(page.curves, "psnr_val", "validation PSNR (dB)", theme, bicubic),
-    )
+    levels = {card["metrics"].get("psnr_validation_bicubic") for card in page.cards.values()}
+    bicubic = levels.pop() if len(levels) == 1 else None  # trainings may have had other crops
+    label = "validation PSNR (dB)"
+    yield "validation", figures.training(page.curves, "psnr_val", label, theme, bicubic)
     if page.crops:
         rows = {
             f"{image} ×{scale:g}\n{set_}": {

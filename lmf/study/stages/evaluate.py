@@ -13,12 +13,12 @@ from lmf.checkpoint import released_names
 from lmf.core.config import choose
 from lmf.core.errors import ConfigError
 from lmf.core.files import write_json
-from lmf.data.pictures import read_rgb
+from lmf.data.pictures import as_tensor
 from lmf.data.sets import ImageSet, open_set
 from lmf.metrics.cost import latency
 from lmf.model import Lmf
 from lmf.study.evaluate.journal import Journal
-from lmf.study.evaluate.pair import Pair, as_tensor, make_pair
+from lmf.study.evaluate.pair import Pair, make_pair
 from lmf.study.evaluate.run import OnRow, Task, evaluate
 from lmf.study.evaluate.saved import Crops, save_crop
 from lmf.study.evaluate.subject import baseline_subject, model_subject
@@ -124,19 +124,20 @@ def _check_crops(profile: Profile, tasks: list[Task]) -> None:
 
     Pictures of one's own may change.
     """
-    known = {(t.pictures.name, path.stem): path for t in tasks for path in t.pictures.hr}
+    sets = {task.pictures.name: task.pictures for task in tasks}
     for crop in profile.crops:
-        path = known.get((crop.set, crop.image))
-        if path is None:
+        pair = _pair_of(crop, sets[crop.set]) if crop.set in sets else None
+        if pair is None:
             if crop.set == "custom":
                 continue
             raise ConfigError(
                 f"crops: no picture {crop.image!r} in {crop.set}, or no such test set"
             )
-        (top, left, height, width), (rows, columns) = crop.box, read_rgb(path).shape[:2]
+        (top, left, height, width), (rows, columns) = crop.box, pair.hr.shape[:2]
         if top + height > rows or left + width > columns:
             raise ConfigError(
-                f"crops: box {list(crop.box)} leaves {path}, which has {rows} rows of {columns} pixels"
+                f"crops: box {list(crop.box)} leaves {crop.set}/{crop.image}, which has {rows} rows of "
+                f"{columns} pixels at x{crop.scale:g}"
             )
 
 

@@ -36,6 +36,9 @@ from lmf.train.vgg import bring_weights
 
 log = logging.getLogger(__name__)
 
+UNTOLD = 2
+"""Numerics of cards from before they said so."""
+
 WEIGHTS_LICENCE = "Apache-2.0; trained on pictures under the licences of the set named in `data`"
 
 
@@ -113,6 +116,7 @@ def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
     with suppress(ValueError, KeyError, TypeError):  # damaged, or of another version
         found = json.loads(card.read_text(encoding="utf-8"))
         found["train"] = _without_file(found["train"])
+        found.setdefault("numerics", UNTOLD)
         same = all(found.get(name) == value for name, value in wanted.items())
         return bool(same and found["data"]["tree_sha256"] == run.data)
     return False

@@ -10,11 +10,9 @@ import torch
 
 from lmf.core.errors import DataError
 from lmf.data.degrade import resize_picture
-from lmf.data.pictures import read_rgb
+from lmf.data.pictures import as_tensor, read_rgb, write_png
 from lmf.metrics.quality import psnr
 from lmf.model import Lmf
-from lmf.study.evaluate.pair import as_tensor
-from lmf.study.evaluate.saved import write_png
 from lmf.study.sets import open_fetched
 from lmf.study.settings.profile import Profile, Validation
 from lmf.study.settings.workspace import Workspace
