@@ -37,7 +37,7 @@ def _every_command(
     pass  # options before any command
 
 
-# In the list of commands there is room for so many characters: their first sentences say more.
+# `lmf --help` would cut their first sentences short.
 app.command(short_help="Bring data sets to data/<set>, verified.")(study.fetch)
 app.command(short_help="Say what a profile takes: data, disk, time.")(study.plan)
 app.command(short_help="Write down what decides each training.")(recipe)

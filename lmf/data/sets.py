@@ -74,7 +74,7 @@ def verify(name: str, root: Path = Path("data")) -> Record:
         DataError: there is no record, or a picture was changed, removed or added; it is named.
     """
     folder = root / name
-    record = _read_record(folder)
+    record = read_record(folder)
     text = _sums_text(checksums(folder))
     if _sha256(text) != record.tree_sha256:
         known = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
@@ -170,7 +170,8 @@ def _pair(name: str, paths: Iterable[str]) -> tuple[list[str], dict[int, list[st
     return hr, lr
 
 
-def _read_record(folder: Path) -> Record:
+def read_record(folder: Path) -> Record:
+    """What was recorded of the set in `folder`; DataError if that is missing or damaged."""
     path = folder / "record.json"
     try:
         return Record(**json.loads(path.read_text(encoding="utf-8")))

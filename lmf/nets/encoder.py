@@ -36,8 +36,8 @@ class Encoder(nn.Module):
     def floats(self) -> int:
         """Held per LR pixel at the widest point of a forward pass without gradients.
 
-        A count of the activations that are alive together, with the copies that convolutions make;
-        resident peaks on a CPU are 0.9 to 1.5 times that, the more so the smaller the image.
+        A count of the activations that are alive together, with the copies that convolutions make. What
+        a process holds resident, with what its libraries keep, may be more.
         """
 
     @abstractmethod

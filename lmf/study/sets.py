@@ -1,11 +1,12 @@
 """The data sets of a study, as its stages open them."""
 
 import json
+from typing import Any
 
 from lmf.core.errors import DataError
 from lmf.data.catalog import CATALOGUE
 from lmf.data.fetch import fetch
-from lmf.data.sets import ImageSet, open_set
+from lmf.data.sets import ImageSet, open_set, read_record
 from lmf.study.progress import fetch_progress
 from lmf.study.settings.local import mirror_of
 from lmf.study.settings.workspace import Workspace
@@ -25,18 +26,32 @@ def open_fetched(name: str, place: Workspace) -> ImageSet:
         with fetch_progress() as progress:
             progress.note(f"{name}: the pictures of its record are not here; fetching them again")
             fetch(name, place.data, mirror_of(place.root), progress=progress)
-    _check_record(name, place)
+    _check_known(name, place)
     return open_set(name, place.data)
 
 
-def _check_record(name: str, place: Workspace) -> None:
+def read_known(place: Workspace, name: str) -> dict[str, Any]:
+    """What `fetch` recorded of a set for this profile; DataError if that is missing or damaged."""
+    path = place.record(name)
+    remedy = f"run `dvc repro`, or `lmf fetch {name} --profile {place.profile}`"
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing: {remedy}") from None
+    except ValueError as error:
+        raise DataError(f"{path} is damaged ({error}): {remedy}") from error
+
+
+def _check_known(name: str, place: Workspace) -> None:
     """DataError if stages know another set of this name than the one in place."""
-    there, known = place.data / name / "record.json", place.record(name)
-    if not there.is_file() or not known.is_file():  # one's own, or not of the graph
+    folder, known = place.data / name, place.record(name)
+    if (
+        not (folder / "record.json").is_file() or not known.is_file()
+    ):  # one's own, or not of the graph
         return
-    is_, was = (json.loads(path.read_text(encoding="utf-8")) for path in (there, known))
-    if is_["tree_sha256"] != was.get("tree_sha256", is_["tree_sha256"]):  # none: was not used
+    digest = read_record(folder).tree_sha256
+    if read_known(place, name).get("tree_sha256", digest) != digest:  # without one, it was not used
         raise DataError(
-            f"{there.parent}: not the pictures that {known} records; run `lmf fetch {name} --profile "
+            f"{folder}: not the pictures that {known} records; run `lmf fetch {name} --profile "
             f"{place.profile}`, then `dvc repro`"
         )

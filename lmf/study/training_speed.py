@@ -6,9 +6,10 @@ import torch
 
 from lmf.metrics.cost import device_name
 from lmf.metrics.machine import product_side
+from lmf.study.sets import read_known
 from lmf.study.settings.profile import Profile, of_variant
 from lmf.study.settings.workspace import Workspace
-from lmf.study.stages.train import read_record, training_pictures, training_run, with_vgg
+from lmf.study.stages.train import training_pictures, training_run, with_vgg
 from lmf.train.benchmark import TrainingSpeed, measure
 from lmf.train.fabric import make_fabric
 from lmf.train.memory import enough_memory
@@ -22,7 +23,7 @@ def speed_of(
     with enough_memory(profile.train, device):
         pictures = training_pictures(profile, place, device)
     profile = with_vgg(profile, place, make_fabric(device, "fp32"))
-    run = training_run(profile, variant, read_record(place, profile.train_set))
+    run = training_run(profile, variant, read_known(place, profile.train_set))
     lines = [
         f"{variant}, profile {place.profile}, batch {run.train.batch}, patch {run.train.patch}, "
         f"queries {run.train.queries}, on {device_name(device)}, {torch.get_num_threads()} threads"

@@ -6,7 +6,7 @@ from whole_image import render_image
 
 from lmf.core.bundle import ContextCode
 from lmf.core.coords import cell_of, pixel_centres
-from lmf.core.ensemble import nearest, neighbours
+from lmf.core.ensemble import around, nearest, neighbours
 from lmf.core.errors import ConfigError
 from lmf.heads.local_attention import LocalAttention
 from lmf.metrics.cost import multiply_adds
@@ -139,19 +139,13 @@ def test_nearest_of_pixel_centres_do_not_depend_on_rounding(side, steps):
     assert torch.equal(rows, expected.clamp(0, 300))
 
 
-def test_zero_modulation_is_the_plain_mlp(small):
-    model, image = small("lm-ciaosr"), torch.rand(1, 3, 4, 4)
-    last, keep = model.latent_mlp.linears[-1], model.head.render_code
-    with torch.no_grad():
-        last.weight[:-keep] = 0
-        last.bias[:-keep] = 0
-        plain = small("lm-ciaosr", mod_scale=False, mod_shift=False)
-        state = model.state_dict()
-        for name in ("weight", "bias"):
-            key = f"latent_mlp.layers.{len(plain.latent_mlp.layers) - 1}.{name}"
-            state[key] = state[key][-keep:]
-        plain.load_state_dict(state)
-        torch.testing.assert_close(model(image, scale=3), plain(image, scale=3))
+@pytest.mark.parametrize(("side", "steps"), [(1, [0]), (2, [0, 1]), (3, [-1, 0, 1])])
+def test_pixels_around_a_pixel_are_counted_off_however_many_there_are(side, steps):
+    """As coordinates in [-1, 1], which float32 rounds, the first of them goes wrong at 2,737."""
+    points = torch.cartesian_prod(torch.arange(8192.0), torch.zeros(1))[None]
+    rows = around(points, (8192, 1), side).index.unflatten(-1, (side, side))[0, :, :, 0]
+    expected = torch.arange(8192)[:, None] + torch.tensor(steps)
+    assert torch.equal(rows, expected.clamp(0, 8191))
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -243,15 +243,16 @@ def test_batch_changes_nothing(small_model, name):
     torch.testing.assert_close(together, alone, atol=2e-6, rtol=0)
 
 
-def test_zero_modulation_is_the_plain_mlp(small_model):
-    model, image = small_model("lm-lte"), torch.rand(1, 3, 4, 4)
+@pytest.mark.parametrize("name", ["lm-liif", "lm-lte", "lm-ciaosr"])
+def test_zero_modulation_is_the_plain_mlp(small_model, name):
+    model, image = small_model(name), torch.rand(1, 3, 4, 4)
     last = model.latent_mlp.linears[-1]
     keep = model.head.render_code
     with torch.no_grad():
         last.weight[:-keep] = 0
         last.bias[:-keep] = 0
         modulated = model(image, scale=3)
-        plain = small_model("lm-lte", mod_scale=False, mod_shift=False)
+        plain = small_model(name, mod_scale=False, mod_shift=False)
         state = model.state_dict()
         for name in ("weight", "bias"):
             key = f"latent_mlp.layers.{len(plain.latent_mlp.layers) - 1}.{name}"

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import grimp
 import pytest
@@ -11,6 +12,7 @@ MODULES = {name.removeprefix("lmf.") for name in grimp.build_graph("lmf").module
 FILES = sorted((ROOT / "lmf").rglob("*.py"))
 
 
+@cache
 def names_of(module: str) -> set[str]:
     """What a module defines at its top, and the members of its classes."""
     folder = (ROOT / "lmf").joinpath(*module.split("."))

@@ -35,6 +35,11 @@ def test_pictures_are_fetched_again_where_only_their_record_is(tmp_path, capfd):
     assert "fetching them again" in capfd.readouterr().err
     open_fetched("photos-test", place)
     assert "fetching" not in capfd.readouterr().err
+    place.record("photos-test").write_text("{")
+    with pytest.raises(
+        DataError, match=r"photos-test\.json is damaged .*: run `dvc repro`, or `lmf f"
+    ):
+        open_fetched("photos-test", place)
     place.record("photos-test").write_text('{"tree_sha256": "0"}')
     with pytest.raises(
         DataError, match=r"photos-test: not the pictures that .*photos-test\.json rec"

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lmf.core.files import write_json
+from lmf.study.sets import read_known
 from lmf.study.settings.profile import Profile, of_variant
 from lmf.study.settings.workspace import Workspace
-from lmf.study.stages.train import read_record, training_run
+from lmf.study.stages.train import training_run
 
 
 def write_recipes(profile: Profile, variants: Iterable[str], place: Workspace) -> Iterator[Path]:
@@ -20,7 +21,7 @@ def write_recipes(profile: Profile, variants: Iterable[str], place: Workspace) -
         ConfigError: no such variant, or its recipe does not go together with the profile's.
         DataError: the training set was not fetched.
     """
-    record = read_record(place, profile.train_set)
+    record = read_known(place, profile.train_set)
     for variant in variants:
         run = training_run(of_variant(profile, variant), variant, record)
         write_json(place.recipe(variant), run.describe())

@@ -14,7 +14,7 @@ from lightning.fabric import Fabric
 
 from lmf.checkpoint import save_model
 from lmf.core.config import plain
-from lmf.core.errors import DataError, ResourceError
+from lmf.core.errors import ResourceError
 from lmf.core.files import atomic_write, write_json
 from lmf.core.lock import alone
 from lmf.data.catalog import CATALOGUE
@@ -22,7 +22,7 @@ from lmf.data.pairs import Pictures, load_pictures
 from lmf.data.sets import verify
 from lmf.metrics.cost import device_name
 from lmf.study.progress import fetch_progress
-from lmf.study.sets import open_fetched
+from lmf.study.sets import open_fetched, read_known
 from lmf.study.settings.profile import Profile, model_config, of_variant
 from lmf.study.settings.workspace import Workspace
 from lmf.study.stages.validate import Validator
@@ -35,9 +35,6 @@ from lmf.train.observe import Watch
 from lmf.train.vgg import bring_weights
 
 log = logging.getLogger(__name__)
-
-UNTOLD = 2
-"""Numerics of cards from before they said so."""
 
 WEIGHTS_LICENCE = "Apache-2.0; trained on pictures under the licences of the set named in `data`"
 
@@ -60,7 +57,7 @@ def train_variant(
     """
     profile = of_variant(profile, variant)
     fabric = make_fabric(device, profile.train.precision)
-    record = read_record(place, profile.train_set)
+    record = read_known(place, profile.train_set)
     profile = with_vgg(profile, place, fabric)
     run = training_run(profile, variant, record)
     folder = place.run(variant)
@@ -103,7 +100,7 @@ def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
     card = place.card(variant)
     if not place.weights(variant).is_file() or not card.is_file():
         return False
-    run = training_run(of_variant(profile, variant), variant, read_record(place, profile.train_set))
+    run = training_run(of_variant(profile, variant), variant, read_known(place, profile.train_set))
     wanted = {
         "profile": place.profile,
         "seed": run.seed,
@@ -116,7 +113,6 @@ def is_trained(profile: Profile, variant: str, place: Workspace) -> bool:
     with suppress(ValueError, KeyError, TypeError):  # damaged, or of another version
         found = json.loads(card.read_text(encoding="utf-8"))
         found["train"] = _without_file(found["train"])
-        found.setdefault("numerics", UNTOLD)
         same = all(found.get(name) == value for name, value in wanted.items())
         return bool(same and found["data"]["tree_sha256"] == run.data)
     return False
@@ -157,16 +153,6 @@ def training_run(profile: Profile, variant: str, record: Mapping[str, object]) -
     model, digest = model_config(profile, variant), str(record["tree_sha256"])
     validation = plain(profile.validation) | {"protocol": profile.protocol}
     return Run(model, profile.train, profile.seed, digest, validation)
-
-
-def read_record(place: Workspace, name: str) -> dict[str, object]:
-    """What `fetch` recorded of a set for this profile; DataError if it did not run."""
-    path = place.record(name)
-    if not path.exists():
-        raise DataError(
-            f"{path} is missing: run `dvc repro`, or `lmf fetch {name} --profile {place.profile}`"
-        )
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 @dataclass(frozen=True)
