@@ -288,6 +288,18 @@ def test_other_seeds_say_how_far_chance_goes(report, results, tmp_path):
         build(results, "rdn-seed1")
 
 
+def test_bold_is_what_another_seed_does_not_do(results):
+    def bold() -> int:
+        page = build(results, *seeds)["index.html"].decode()
+        return page.split('id="ablation"')[1].split("<ul>")[0].count("<td><b>")
+
+    seeds: tuple[str, ...] = ()
+    assert bold() > 0
+    write_repeat(results, "rdn-seed1", 1, 0.5)
+    seeds = ("rdn-seed1",)
+    assert bold() == 0
+
+
 def test_equal_differences_whose_mean_is_rounded_past_the_interval_are_drawn():
     row = {"variant": "no-position", "set": "custom", "scale": 2.0, "delta_psnr": 0.1 + 2e-17}
     table = pd.DataFrame([row | {"delta_low": 0.1 + 2e-16, "delta_high": 0.1 + 3e-16}])

@@ -184,6 +184,12 @@ def comparisons(differences: pd.DataFrame, against: str, moved: Mapping[str, flo
     return sentences
 
 
+def clear(differences: pd.DataFrame, moved: Mapping[str, float]) -> pd.Series:
+    """Which rows say better or worse, in the words of `comparisons`."""
+    verdicts = _verdicts(differences, moved)
+    return verdicts["better"] | verdicts["worse"]
+
+
 def _verdicts(rows: pd.DataFrame, moved: Mapping[str, float]) -> dict[str, pd.Series]:
     """Which rows are clear, which another seed could have made, and which pictures disagree about."""
     better, worse = rows["difference_low"] > 0, rows["difference_high"] < 0

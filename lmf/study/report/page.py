@@ -212,7 +212,8 @@ def _encoder_set(page: Page, set_: str) -> dict[str, Any]:
 
 def _ablation_set(page: Page, set_: str) -> dict[str, Any]:
     rows = page.ablation[page.ablation["set"] == set_]
-    moved = findings.chance(page.spread).get(set_, 0.0)
+    clear = findings.clear(as_differences(rows), findings.chance(page.spread))
+    rows = rows.assign(told=clear.reindex(rows.index, fill_value=False))
     return {
         "name": set_,
         "caption": layout.set_caption(page.encoders, set_),
@@ -225,8 +226,7 @@ def _ablation_set(page: Page, set_: str) -> dict[str, Any]:
                         "main": "" if np.isnan(row.delta_psnr) else f"{row.delta_psnr:+.2f}",
                         "interval": _interval(row.delta_low, row.delta_high, "+.2f"),
                         "psnr": f"{row.psnr:.2f}",
-                        "decided": (row.delta_low > 0 or row.delta_high < 0)
-                        and abs(row.delta_psnr) > moved,
+                        "told": row.told,
                     }
                     for row in group.itertuples()
                 ],

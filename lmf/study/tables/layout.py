@@ -86,10 +86,10 @@ def published_layout(table: pd.DataFrame) -> pd.DataFrame:
     A protocol that is everyone's is left out: it stands above the tables of ours.
     """
     keys = ["set", "scale", "protocol", "method", "encoder", "model"]
-    lines = []
+    several, lines = table["protocol"].nunique() > 1, []
     for (set_, scale, protocol, method, encoder, model), group in table.groupby(keys, sort=False):
         line = {"set": f"{set_} ×{scale:g}", "published method": method_name(method, encoder)}
-        line |= {"protocol": protocol, "ours": model}
+        line |= ({"protocol": protocol} if several else {}) | {"ours": model}
         for metric, digits in (("PSNR", 2), ("SSIM", 4)):
             rows = group[group["metric"] == metric]
             for name, sign in (("published", ""), ("ours", ""), ("difference", "+")):
@@ -98,12 +98,7 @@ def published_layout(table: pd.DataFrame) -> pd.DataFrame:
             if metric == "PSNR":
                 line["verdict"] = "".join(rows["verdict"])
         lines.append(line)
-    frame = pd.DataFrame(lines)
-    return (
-        frame
-        if table["protocol"].nunique() > 1
-        else frame.drop(columns="protocol", errors="ignore")
-    )
+    return pd.DataFrame(lines)
 
 
 def context_layout(published: pd.DataFrame, scales: Sequence[float] = (2, 3, 4)) -> pd.DataFrame:
